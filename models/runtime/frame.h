@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace livepeer {
+
+/// 8-bit RGB, row major, 3 bytes a pixel, no padding between rows. Owns its pixels, so that a job
+/// never touches memory of the pipeline.
+struct Frame {
+  int width = 0;
+  int height = 0;
+  std::vector<uint8_t> pixels;
+
+  Frame() = default;
+  Frame(int w, int h) : width(w), height(h), pixels(size_t(w) * size_t(h) * 3) {}
+  bool empty() const { return pixels.empty(); }
+  const uint8_t *row(int y) const { return pixels.data() + size_t(y) * size_t(width) * 3; }
+  uint8_t *row(int y) { return pixels.data() + size_t(y) * size_t(width) * 3; }
+};
+
+/// A rectangle in pixels of the low-resolution frame.
+struct Rect {
+  int x = 0;
+  int y = 0;
+  int width = 0;
+  int height = 0;
+};
+
+inline bool operator==(const Rect &a, const Rect &b) {
+  return a.x == b.x && a.y == b.y && a.width == b.width && a.height == b.height;
+}
+
+}  // namespace livepeer

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "runtime/frame.h"
+#include "runtime/upscale_settings.h"
+
+namespace livepeer {
+
+/// Progress out of, and cancellation into, one piece of work (a load or one frame). Thread-safe.
+class Progress {
+ public:
+  using Report = std::function<void(double fraction, const std::string &what)>;
+  explicit Progress(Report report = {}) : report_(std::move(report)) {}
+  /// Called by the worker between steps; throws Error{cancelled} once cancel() was called.
+  void advance(double fraction, const std::string &what = {});
+  void cancel() { cancelled_ = true; }
+  bool cancelled() const { return cancelled_; }
+
+ private:
+  std::atomic<bool> cancelled_{false};
+  Report report_;
+};
+
+struct SafetyVerdict {
+  bool nsfw = false;
+  double score = 0;  ///< 0 .. 1 or a checker's own margin; larger is worse
+};
+
+/// Settings with every "model's default" replaced by its value: what the result's meta reports.
+struct ResolvedSettings {
+  unsigned steps;
+  double guidance_scale;
+  int noise_level;
+  double noise_temperature;
+};
+
+/// Loaded weights that turn frames into frames four times as wide and high. Read-only after loading
+/// and shared by sessions: calls from several threads at once are allowed.
+class UpscaleModel {
+ public:
+  virtual ~UpscaleModel() = default;
+
+  virtual std::string id() const = 0;         ///< model id or folder name
+  virtual std::string device() const = 0;     ///< what "auto" became
+  virtual std::string precision() const = 0;  ///< what "auto" became
+  virtual ResolvedSettings resolve(const UpscaleSettings &settings) const = 0;
+
+  /// Upscales `region` of `low_res`; the result is 4x the region. The pixels around the region are
+  /// used as context, and with a bounded receptive_radius() the result equals, byte for byte, that
+  /// part of the whole frame's. Throws Error; Error{cancelled} within one step of
+  /// progress.cancel().
+  virtual Frame upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
+                        const Limits &limits, Progress &progress) = 0;
+
+  /// How far, in low-resolution pixels, an input pixel can reach into the output under these
+  /// settings; nullopt: everywhere (only whole frames are exact then).
+  virtual std::optional<int> receptive_radius(const UpscaleSettings &settings) const = 0;
+
+  /// Bytes that one frame of this size needs beyond the weights, with tiles as `limits` allow.
+  virtual uint64_t memory_estimate(int width, int height, const Limits &limits) const = 0;
+
+  virtual bool has_safety_checker() const = 0;
+  virtual SafetyVerdict check_safety(const Frame &high_res) = 0;
+};
+
+/// Where models come from. The plugin installs the one on libtorch; tests install fakes.
+class ModelLoader {
+ public:
+  virtual ~ModelLoader() = default;
+  /// Synchronous and cheap: folder, configs, headers, sizes, device. Throws Error. Returns the
+  /// identity under which the weights are shared (canonical path, fingerprint, device, precision).
+  virtual std::string check(const ModelSpec &spec) const = 0;
+  /// Heavy; cancelled within one file or 64 MB read.
+  virtual std::shared_ptr<UpscaleModel> load(const ModelSpec &spec, Progress &progress) = 0;
+};
+
+}  // namespace livepeer

@@ -1,0 +1,30 @@
+#include "runtime/upscale_settings.h"
+
+#include <cmath>
+#include <tuple>
+
+namespace livepeer {
+namespace {
+
+auto tie(const UpscaleSettings &s) {
+  return std::tie(s.prompt, s.negative_prompt, s.seed, s.steps, s.guidance_scale, s.noise_level,
+                  s.noise_temperature, s.scheduler, s.temporal, s.safety_check);
+}
+
+}  // namespace
+
+std::vector<std::string> UpscaleSettings::validate() const {
+  std::vector<std::string> complaints;
+  if (steps > 1000) complaints.push_back("steps must be 0 (the model's default) to 1000");
+  if (!std::isfinite(guidance_scale))
+    complaints.push_back("guidance-scale must be a finite number");
+  if (noise_level < -1)
+    complaints.push_back("noise-level must be -1 (the model's default) or more");
+  if (noise_temperature != -1 && !(noise_temperature >= 0 && noise_temperature <= 1))
+    complaints.push_back("noise-temperature must be -1 (the model's default) or 0 to 1");
+  return complaints;
+}
+
+bool operator==(const UpscaleSettings &a, const UpscaleSettings &b) { return tie(a) == tie(b); }
+
+}  // namespace livepeer
