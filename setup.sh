@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs what is missing on Debian 12 and builds into build/. Does nothing where that is done already.
+#   setup.sh run    the plugin and what the quickstart needs
+#   setup.sh test   that, and everything the tests need
+# Needs root or sudo for the packages only.
+set -euo pipefail
+cd "$(dirname "$0")"
+purpose=${1:?usage: setup.sh run|test}
+
+packages=(
+  g++ meson ninja-build pkg-config ca-certificates
+  libtorch-dev libopenblas0-pthread nlohmann-json3-dev libglib2.0-dev
+  libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
+  gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-base-apps
+  gstreamer1.0-plugins-good gstreamer1.0-libav
+)
+if [ "$purpose" = test ]; then
+  packages+=(libgtest-dev libstb-dev libsoup-3.0-dev python3)
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  as_root=()
+  [ "$(id -u)" = 0 ] || as_root=(sudo)
+  echo "Installing: ${missing[*]}"
+  "${as_root[@]}" apt-get -qq update
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+case $purpose in
+  run) [ -f build/build.ninja ] || meson setup build -Dtests=disabled -Dtrain=disabled >/dev/null ;;
+  test)
+    if [ -f build/build.ninja ]; then
+      meson configure build -Dtests=enabled -Dtrain=enabled -Dexamples=enabled
+    else
+      meson setup build -Dtests=enabled -Dtrain=enabled -Dexamples=enabled
+    fi
+    ;;
+esac
+ninja -C build | sed -n '$p'
