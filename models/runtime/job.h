@@ -1,0 +1,80 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "runtime/error.h"
+#include "runtime/frame.h"
+#include "runtime/model.h"
+#include "runtime/upscale_settings.h"
+
+namespace livepeer {
+
+using std::chrono::nanoseconds;
+
+/// One frame to upscale, with one complete set of settings.
+struct JobRequest {
+  Frame low_res;
+  UpscaleSettings settings;
+  /// 0: regions that are exactly equal to the frame before are not computed again; > 0: nor regions
+  /// that differ by at most this much on average, in 1/255; negative: everything is computed.
+  double reuse_threshold = 0;
+  bool discontinuity = false;  ///< forget the frames before
+  bool unchanged = false;      ///< the caller knows that the picture is that of the frame before
+  /// Asked on the worker when it is about to start the frame, with the mean time of one inference
+  /// (0: not known yet). True: skip it. Must not refer to anything that the caller may free.
+  std::function<bool(nanoseconds mean)> too_late;
+};
+
+struct JobResult {
+  enum class Outcome { done, late, failed, cancelled };
+  Outcome outcome = Outcome::cancelled;
+  std::shared_ptr<const Frame> high_res;  ///< set when done; shared with frames that reuse it
+  ResolvedSettings settings{};
+  uint64_t seed = 0;
+  bool inferred = false;       ///< the engine computed at least a region of it
+  bool reused = false;         ///< at least a region of it is that of the frame before
+  bool retried = false;        ///< memory ran out once; smaller tiles went through
+  SafetyVerdict safety;        ///< all zero when no check was asked for
+  nanoseconds time{0};         ///< from start to end on the worker
+  std::optional<Error> error;  ///< set when failed
+};
+
+/// One frame on its way through the engine. Owns its pixels. Cancelling a job is the interruption:
+/// it ends every wait at once, whatever the worker is doing; the worker throws its result away when
+/// it notices.
+class Job {
+ public:
+  explicit Job(JobRequest request) : request_(std::move(request)), progress_(reporter()) {}
+
+  /// Blocks until the job is done, late, failed or cancelled. Calls `on_step`, on the waiting
+  /// thread and without a lock, whenever the worker has got further.
+  const JobResult &wait(const Progress::Report &on_step = {});
+  /// True when wait() would return at once.
+  bool finished() const;
+  void cancel();
+
+  // For the session.
+  const JobRequest &request() const { return request_; }
+  Progress &progress() { return progress_; }
+  /// The first outcome wins; returns whether this was it.
+  bool finish(JobResult result);
+
+ private:
+  Progress::Report reporter();
+
+  JobRequest request_;
+  Progress progress_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool finished_ = false;
+  double fraction_ = 0;
+  std::string step_;
+  JobResult result_;  // immutable once finished_
+};
+
+}  // namespace livepeer

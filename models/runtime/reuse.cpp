@@ -1,0 +1,119 @@
+#include "runtime/reuse.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+namespace livepeer {
+namespace {
+
+constexpr int kBlock = 16;  // side of the squares that are compared, low-resolution pixels
+
+int blocks(int size) { return (size + kBlock - 1) / kBlock; }
+
+bool block_changed(const Frame &a, const Frame &b, int bx, int by, double threshold) {
+  const int x = bx * kBlock, y = by * kBlock;
+  const int width = std::min(kBlock, a.width - x), height = std::min(kBlock, a.height - y);
+  const size_t bytes = size_t(width) * 3;
+  int64_t sum = 0;
+  for (int row = y; row < y + height; ++row) {
+    const uint8_t *p = a.row(row) + size_t(x) * 3, *q = b.row(row) + size_t(x) * 3;
+    if (std::memcmp(p, q, bytes) == 0) continue;
+    if (threshold <= 0) return true;
+    for (size_t i = 0; i < bytes; ++i) sum += std::abs(int(p[i]) - int(q[i]));
+  }
+  return double(sum) > threshold * double(bytes) * height;
+}
+
+bool touch(const Rect &a, const Rect &b) {
+  return a.x <= b.x + b.width && b.x <= a.x + a.width && a.y <= b.y + b.height &&
+         b.y <= a.y + a.height;
+}
+
+Rect united(const Rect &a, const Rect &b) {
+  const int x = std::min(a.x, b.x), y = std::min(a.y, b.y);
+  return {x, y, std::max(a.x + a.width, b.x + b.width) - x,
+          std::max(a.y + a.height, b.y + b.height) - y};
+}
+
+/// Adds a rectangle and merges all that then touch, so that regions never overlap.
+void add(std::vector<Rect> &regions, Rect rect) {
+  for (size_t i = 0; i < regions.size();) {
+    if (touch(regions[i], rect)) {
+      rect = united(regions[i], rect);
+      regions[i] = regions.back();
+      regions.pop_back();
+      i = 0;
+    } else {
+      ++i;
+    }
+  }
+  regions.push_back(rect);
+}
+
+Rect grown(Rect rect, int radius, int width, int height) {
+  const int x = std::max(0, rect.x - radius), y = std::max(0, rect.y - radius);
+  return {x, y, std::min(width, rect.x + rect.width + radius) - x,
+          std::min(height, rect.y + rect.height + radius) - y};
+}
+
+}  // namespace
+
+ReusePlan ReuseState::plan(const JobRequest &request, std::optional<int> radius) const {
+  const Frame &frame = request.low_res;
+  ReusePlan plan;
+  if (!high_res_ || request.reuse_threshold < 0 || frame.width != low_res_.width ||
+      frame.height != low_res_.height || !(request.settings == settings_))
+    return plan;
+  plan.whole_frame = false;
+  if (request.unchanged) return plan;
+
+  // Runs of changed blocks, row by row; few runs whatever the picture.
+  for (int by = 0; by < blocks(frame.height); ++by) {
+    for (int bx = 0; bx < blocks(frame.width);) {
+      const int first = bx;
+      while (bx < blocks(frame.width) &&
+             block_changed(low_res_, frame, bx, by, request.reuse_threshold))
+        ++bx;
+      if (bx > first) {
+        if (!radius) return {};
+        add(plan.regions, grown({first * kBlock, by * kBlock, (bx - first) * kBlock, kBlock},
+                                *radius, frame.width, frame.height));
+      }
+      if (bx == first) ++bx;
+    }
+  }
+  int64_t area = 0;
+  for (const Rect &region : plan.regions) area += int64_t(region.width) * region.height;
+  // Regions are computed with their surroundings, so nearly everything costs more than everything.
+  if (area * 4 > int64_t(frame.width) * frame.height * 3) return {};
+  return plan;
+}
+
+void ReuseState::remember(const JobRequest &request, std::shared_ptr<const Frame> high_res) {
+  low_res_ = request.low_res;
+  settings_ = request.settings;
+  high_res_ = std::move(high_res);
+}
+
+std::shared_ptr<const Frame> ReuseState::compose(const JobRequest &request,
+                                                 const std::vector<Rect> &regions,
+                                                 const std::vector<Frame> &parts) {
+  auto result = std::make_shared<Frame>(*high_res_);
+  for (size_t i = 0; i < regions.size(); ++i) {
+    const Rect &r = regions[i];
+    for (int y = 0; y < r.height * 4; ++y)
+      std::memcpy(result->row(r.y * 4 + y) + size_t(r.x) * 12, parts[i].row(y),
+                  size_t(r.width) * 12);
+    // Only what was computed becomes the new reference, so small differences cannot add up.
+    for (int y = r.y; y < r.y + r.height; ++y)
+      std::memcpy(low_res_.row(y) + size_t(r.x) * 3, request.low_res.row(y) + size_t(r.x) * 3,
+                  size_t(r.width) * 3);
+  }
+  high_res_ = result;
+  return result;
+}
+
+void ReuseState::forget() { *this = {}; }
+
+}  // namespace livepeer

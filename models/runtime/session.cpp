@@ -1,0 +1,272 @@
+#include "runtime/session.h"
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+namespace livepeer {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Whatever is being thrown, as an Error.
+Error current_error(const char *doing) {
+  try {
+    throw;
+  } catch (const Error &error) {
+    return error;
+  } catch (const std::bad_alloc &error) {
+    return Error(ErrorKind::no_space,
+                 "There is not enough memory; lower memory-budget or tile-size, or use smaller "
+                 "frames",
+                 std::string(doing) + ": " + error.what());
+  } catch (const std::exception &error) {
+    return Error(ErrorKind::failed, std::string("The engine failed while ") + doing, error.what());
+  } catch (...) {
+    return Error(ErrorKind::failed, std::string("The engine failed while ") + doing,
+                 "an exception of unknown type");
+  }
+}
+
+}  // namespace
+
+Session::Session(ModelSpec spec, Limits limits, std::string key,
+                 std::shared_ptr<ModelLoader> loader, std::shared_ptr<ModelCache> cache,
+                 LoadObserver observer)
+    : spec_(std::move(spec)),
+      limits_(limits),
+      key_(std::move(key)),
+      loader_(std::move(loader)),
+      cache_(std::move(cache)),
+      observer_(std::move(observer)),
+      load_progress_([this, furthest = 0.0](double fraction, const std::string &) mutable {
+        furthest = std::max(furthest, fraction);
+        if (observer_.progress) observer_.progress(furthest);
+      }) {}
+
+std::shared_ptr<Job> Session::submit(JobRequest request) {
+  auto job = std::make_shared<Job>(std::move(request));
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (closed_ || load_error_) {
+    const std::optional<Error> error = load_error_;
+    lock.unlock();
+    if (error)
+      fail(job, *error);
+    else
+      job->cancel();
+    return job;
+  }
+  queue_.push_back(job);
+  lock.unlock();
+  changed_.notify_all();
+  return job;
+}
+
+void Session::flush() { cancel_jobs(false); }
+
+void Session::close() {
+  cancel_jobs(true);
+  load_progress_.cancel();
+  changed_.notify_all();
+  cache_->wake();
+}
+
+void Session::cancel_jobs(bool closing) {
+  std::deque<std::shared_ptr<Job>> jobs;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    closed_ = closed_ || closing;
+    reset_ = true;
+    jobs.swap(queue_);
+    stats_.cancelled += jobs.size();  // the running one is counted by the worker
+    if (current_) jobs.push_back(current_);
+  }
+  for (const auto &job : jobs) job->cancel();
+}
+
+SessionStats Session::stats() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  SessionStats stats = stats_;
+  stats.queue_depth = queue_.size() + (current_ ? 1 : 0);
+  return stats;
+}
+
+std::shared_ptr<UpscaleModel> Session::model() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return model_;
+}
+
+void Session::run() {
+  if (!load()) return;
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return closed_ || !queue_.empty(); });
+    if (closed_) break;
+    current_ = queue_.front();
+    queue_.pop_front();
+    const std::shared_ptr<Job> job = current_;
+    const bool reset = std::exchange(reset_, false);
+    lock.unlock();
+
+    if (reset || job->request().discontinuity) {
+      temporal_.forget();
+      frame_index_ = 0;
+    }
+    JobResult result = compute(*job);
+    lock.lock();
+    // The result counts before anyone who waits for it can ask for the statistics.
+    current_.reset();
+    if (job->progress().cancelled()) result = {};
+    count(result);
+    lock.unlock();
+    job->finish(std::move(result));
+    lock.lock();
+  }
+  model_.reset();
+  lock.unlock();
+  temporal_.forget();
+}
+
+bool Session::load() {
+  const auto start = Clock::now();
+  try {
+    auto model = cache_->acquire(key_, spec_, *loader_, load_progress_);
+    if (load_progress_.cancelled()) return false;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      model_ = model;
+      stats_.load_time = Clock::now() - start;
+      stats_.model = model->id();
+      stats_.device = model->device();
+      stats_.precision = model->precision();
+    }
+    if (observer_.loaded) observer_.loaded(*model);
+    return true;
+  } catch (...) {
+    const Error error = current_error("loading the model");
+    if (load_progress_.cancelled()) return false;
+    // Told first, so that whoever sees a failed job finds the error already reported.
+    if (observer_.failed) observer_.failed(error);
+    std::deque<std::shared_ptr<Job>> jobs;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      load_error_ = error;
+      jobs.swap(queue_);
+    }
+    for (const auto &job : jobs) fail(job, error);
+    return false;
+  }
+}
+
+void Session::fail(const std::shared_ptr<Job> &job, const Error &error) {
+  JobResult result;
+  result.outcome = JobResult::Outcome::failed;
+  result.error = error;
+  job->finish(std::move(result));
+}
+
+JobResult Session::compute(Job &job) {
+  JobResult result;
+  try {
+    if (job.progress().cancelled()) return result;
+    const JobRequest &request = job.request();
+    const bool fresh_noise = request.settings.temporal == TemporalMode::off;
+    const ReusePlan plan = temporal_.plan(request, std::nullopt);
+    const bool costs_nothing = !fresh_noise && !plan.whole_frame && plan.regions.empty();
+    if (!costs_nothing && request.too_late && request.too_late(stats().mean_time)) {
+      result.outcome = JobResult::Outcome::late;
+      return result;
+    }
+    if (!fresh_noise) return infer(job, request);
+    // A seed of its own for each frame, told in its result; nothing to reuse.
+    JobRequest fresh = request;
+    fresh.settings.seed += frame_index_++;
+    fresh.reuse_threshold = -1;
+    return infer(job, fresh);
+  } catch (...) {
+    const Error error = current_error("upscaling a frame");
+    if (error.kind() == ErrorKind::cancelled) return {};
+    result = {};
+    result.outcome = JobResult::Outcome::failed;
+    result.error = error;
+    return result;
+  }
+}
+
+JobResult Session::infer(Job &job, const JobRequest &request) {
+  const auto start = Clock::now();
+  const std::shared_ptr<UpscaleModel> model = this->model();
+  if (request.settings.safety_check && !model->has_safety_checker())
+    throw Error(ErrorKind::settings,
+                "safety-check was turned on while running, but the model was opened without a "
+                "checker; turn it on before the start");
+
+  JobResult result;
+  result.seed = request.settings.seed;
+  result.settings = model->resolve(request.settings);
+  const ReusePlan plan = temporal_.plan(request, model->receptive_radius(request.settings));
+  const Frame &low_res = request.low_res;
+  result.inferred = plan.whole_frame || !plan.regions.empty();
+  result.reused = !plan.whole_frame;
+  if (plan.whole_frame) {
+    const Rect all{0, 0, low_res.width, low_res.height};
+    result.high_res = std::make_shared<Frame>(upscale(job, request, all, result));
+    temporal_.remember(request, result.high_res);
+  } else if (!plan.regions.empty()) {
+    std::vector<Frame> parts;
+    for (const Rect &region : plan.regions) parts.push_back(upscale(job, request, region, result));
+    result.high_res = temporal_.compose(request, plan.regions, parts);
+  } else {
+    result.high_res = temporal_.high_res();
+  }
+  if (request.settings.safety_check) {
+    if (result.inferred) last_safety_ = model->check_safety(*result.high_res);
+    result.safety = last_safety_;
+  }
+  result.outcome = JobResult::Outcome::done;
+  result.time = Clock::now() - start;
+  return result;
+}
+
+Frame Session::upscale(Job &job, const JobRequest &request, const Rect &region, JobResult &result) {
+  const std::shared_ptr<UpscaleModel> model = this->model();
+  try {
+    return model->upscale(request.low_res, region, request.settings, limits_, job.progress());
+  } catch (const std::bad_alloc &) {
+  } catch (const Error &error) {
+    if (error.kind() != ErrorKind::no_space) throw;
+  }
+  // Memory ran out: once more with tiles for half of what this took.
+  result.retried = true;
+  Limits smaller = limits_;
+  smaller.tile_size = 0;
+  smaller.memory_budget = std::max<uint64_t>(
+      1, model->memory_estimate(request.low_res.width, request.low_res.height, limits_) / 2);
+  return model->upscale(request.low_res, region, request.settings, smaller, job.progress());
+}
+
+void Session::count(const JobResult &result) {
+  switch (result.outcome) {
+    case JobResult::Outcome::done:
+      break;
+    case JobResult::Outcome::late:
+      ++stats_.late;
+      return;
+    case JobResult::Outcome::cancelled:
+      ++stats_.cancelled;
+      return;
+    case JobResult::Outcome::failed:
+      return;
+  }
+  if (result.safety.nsfw) ++stats_.flagged;
+  if (!result.inferred) {
+    ++stats_.reused;
+    return;
+  }
+  ++stats_.inferred;
+  stats_.last_time = result.time;
+  stats_.mean_time =
+      stats_.mean_time.count() == 0 ? result.time : (stats_.mean_time * 4 + result.time) / 5;
+}
+
+}  // namespace livepeer

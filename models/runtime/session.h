@@ -1,0 +1,92 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "runtime/job.h"
+#include "runtime/model.h"
+#include "runtime/model_cache.h"
+#include "runtime/reuse.h"
+
+namespace livepeer {
+
+/// Told about the load of a session's model, on the session's worker. A call that is under way when
+/// the session is closed may end afterwards, so the functions must own all that they refer to.
+struct LoadObserver {
+  std::function<void(double fraction)> progress;
+  std::function<void(const UpscaleModel &model)> loaded;
+  std::function<void(const Error &error)> failed;
+};
+
+struct SessionStats {
+  uint64_t inferred = 0;
+  uint64_t reused = 0;
+  uint64_t late = 0;
+  uint64_t cancelled = 0;
+  uint64_t flagged = 0;
+  nanoseconds load_time{0};
+  nanoseconds last_time{0};
+  nanoseconds mean_time{0};              ///< of inferences, the newest counting most
+  size_t queue_depth = 0;                ///< jobs waiting or running
+  std::string model, device, precision;  ///< empty until loaded
+};
+
+/// One stream of frames through one model: temporal state and statistics. The jobs are computed in
+/// order by one worker thread that the Runtime owns. All functions return without waiting for it.
+class Session {
+ public:
+  Session(ModelSpec spec, Limits limits, std::string key, std::shared_ptr<ModelLoader> loader,
+          std::shared_ptr<ModelCache> cache, LoadObserver observer);
+
+  /// After close() the job comes back cancelled; after a failed load, failed with its error.
+  std::shared_ptr<Job> submit(JobRequest request);
+  /// Cancels all jobs and forgets the frames before.
+  void flush();
+  /// Cancels the load and all jobs. The worker leaves when it notices; nobody waits for it.
+  void close();
+  SessionStats stats() const;
+  /// The weights; null until loaded. Holding it keeps them for the next session.
+  std::shared_ptr<UpscaleModel> model() const;
+
+  /// The worker's loop; called by the Runtime.
+  void run();
+
+ private:
+  bool load();
+  void cancel_jobs(bool closing);
+  JobResult compute(Job &job);
+  JobResult infer(Job &job, const JobRequest &request);
+  Frame upscale(Job &job, const JobRequest &request, const Rect &region, JobResult &result);
+  void fail(const std::shared_ptr<Job> &job, const Error &error);
+  void count(const JobResult &result);
+
+  const ModelSpec spec_;
+  const Limits limits_;
+  const std::string key_;
+  const std::shared_ptr<ModelLoader> loader_;
+  const std::shared_ptr<ModelCache> cache_;
+  const LoadObserver observer_;
+  Progress load_progress_;
+
+  mutable std::mutex mutex_;  // guards everything down to stats_; held for no call out of here
+  std::condition_variable changed_;
+  std::deque<std::shared_ptr<Job>> queue_;
+  std::shared_ptr<Job> current_;
+  std::shared_ptr<UpscaleModel> model_;
+  std::optional<Error> load_error_;
+  bool closed_ = false;
+  bool reset_ = false;
+  SessionStats stats_;
+
+  // The worker's own.
+  ReuseState temporal_;
+  SafetyVerdict last_safety_;  // of temporal_'s picture
+  uint64_t frame_index_ = 0;   // frames since the last discontinuity
+};
+
+}  // namespace livepeer

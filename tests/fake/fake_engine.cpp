@@ -1,0 +1,82 @@
+#include "fake/fake_engine.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "runtime/error.h"
+
+namespace livepeer {
+
+FakeModel::FakeModel(std::string id, std::shared_ptr<FakeEngine> engine)
+    : id_(std::move(id)), engine_(std::move(engine)) {
+  ++engine_->models_alive;
+}
+
+FakeModel::~FakeModel() { --engine_->models_alive; }
+
+ResolvedSettings FakeModel::resolve(const UpscaleSettings &settings) const {
+  return {settings.steps ? settings.steps : engine_->default_steps,
+          settings.guidance_scale == -1 ? 9.0 : settings.guidance_scale,
+          settings.noise_level == -1 ? 20 : settings.noise_level,
+          settings.noise_temperature == -1 ? 1.0 : settings.noise_temperature};
+}
+
+Frame FakeModel::upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
+                         const Limits &, Progress &progress) {
+  ++engine_->upscales;
+  engine_->pixels += int64_t(region.width) * region.height;
+  if (engine_->on_upscale) engine_->on_upscale();
+  const unsigned steps = resolve(settings).steps;
+  for (unsigned step = 0; step < steps; ++step) {
+    progress.advance(double(step) / steps, "step");
+    std::this_thread::sleep_for(engine_->step_time.load());
+  }
+  progress.advance(1, "step");
+
+  const int radius = engine_->radius.value_or(0);
+  Frame out(region.width * 4, region.height * 4);
+  for (int y = 0; y < region.height; ++y) {
+    for (int x = 0; x < region.width; ++x) {
+      uint8_t value[3] = {0, 0, 0};
+      const int cx = region.x + x, cy = region.y + y;
+      for (int ny = std::max(0, cy - radius); ny <= std::min(low_res.height - 1, cy + radius); ++ny)
+        for (int nx = std::max(0, cx - radius); nx <= std::min(low_res.width - 1, cx + radius);
+             ++nx)
+          for (int c = 0; c < 3; ++c) value[c] = std::max(value[c], low_res.row(ny)[nx * 3 + c]);
+      for (int c = 0; c < 3; ++c) value[c] = uint8_t(value[c] + settings.seed);
+      for (int v = 0; v < 4; ++v)
+        for (int u = 0; u < 4; ++u) std::copy_n(value, 3, out.row(y * 4 + v) + (x * 4 + u) * 3);
+    }
+  }
+  return out;
+}
+
+uint64_t FakeModel::memory_estimate(int width, int height, const Limits &) const {
+  return uint64_t(width) * uint64_t(height) * 48;
+}
+
+SafetyVerdict FakeModel::check_safety(const Frame &) {
+  const double score = engine_->nsfw_score;
+  return {score > 0.5, score};
+}
+
+std::string FakeLoader::check(const ModelSpec &spec) const {
+  if (engine_->on_check) engine_->on_check();
+  if (spec.safety_check && !engine_->has_checker)
+    throw Error(ErrorKind::settings, "There is no safety checker; set safety-check=false");
+  return spec.model + "|" + spec.safety_model + "|" + spec.device + "|" +
+         std::to_string(int(spec.precision)) + "|" + std::to_string(spec.safety_check);
+}
+
+std::shared_ptr<UpscaleModel> FakeLoader::load(const ModelSpec &spec, Progress &progress) {
+  ++engine_->loads;
+  for (int part = 0; part < 10; ++part) {
+    progress.advance(part / 10.0, "weights");
+    std::this_thread::sleep_for(engine_->load_time.load() / 10);
+  }
+  if (engine_->on_load) engine_->on_load();
+  progress.advance(1, "weights");
+  return std::make_shared<FakeModel>(spec.model.empty() ? "fake" : spec.model, engine_);
+}
+
+}  // namespace livepeer

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "runtime/model.h"
+
+namespace livepeer {
+
+/// What a fake engine does; shared with the test, which may change the atomics while it runs.
+struct FakeEngine {
+  std::atomic<std::chrono::milliseconds> load_time{};  ///< in ten parts, cancellable between them
+  std::atomic<std::chrono::milliseconds> step_time{};  ///< not cancellable inside
+  unsigned default_steps = 1;
+  std::optional<int> radius = 0;
+  std::atomic<bool> has_checker{true};
+  std::atomic<double> nsfw_score{0};  ///< flagged above 0.5
+  std::function<void()> on_check;     ///< may throw
+  std::function<void()> on_load;      ///< may throw
+  std::function<void()> on_upscale;   ///< may throw
+
+  std::atomic<int> loads{0};
+  std::atomic<int> models_alive{0};
+  std::atomic<int> upscales{0};
+  std::atomic<int64_t> pixels{0};  ///< low-resolution pixels computed
+};
+
+/// Repeats each pixel 4 x 4 times, plus a value that depends on the seed, so that results tell
+/// which settings made them. With a radius, each pixel is the maximum of its neighbourhood.
+class FakeModel : public UpscaleModel {
+ public:
+  FakeModel(std::string id, std::shared_ptr<FakeEngine> engine);
+  ~FakeModel() override;
+  std::string id() const override { return id_; }
+  std::string device() const override { return "cpu"; }
+  std::string precision() const override { return "float32"; }
+  ResolvedSettings resolve(const UpscaleSettings &settings) const override;
+  Frame upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
+                const Limits &limits, Progress &progress) override;
+  std::optional<int> receptive_radius(const UpscaleSettings &) const override {
+    return engine_->radius;
+  }
+  uint64_t memory_estimate(int width, int height, const Limits &limits) const override;
+  bool has_safety_checker() const override { return engine_->has_checker; }
+  SafetyVerdict check_safety(const Frame &high_res) override;
+
+ private:
+  const std::string id_;
+  const std::shared_ptr<FakeEngine> engine_;
+};
+
+class FakeLoader : public ModelLoader {
+ public:
+  explicit FakeLoader(std::shared_ptr<FakeEngine> engine) : engine_(std::move(engine)) {}
+  std::string check(const ModelSpec &spec) const override;
+  std::shared_ptr<UpscaleModel> load(const ModelSpec &spec, Progress &progress) override;
+
+ private:
+  const std::shared_ptr<FakeEngine> engine_;
+};
+
+}  // namespace livepeer

@@ -1,0 +1,370 @@
+// The torch-free runtime on fake engines: jobs, sessions, model cache, reuse. The letters are those
+// of the points they prove.
+#include <gtest/gtest.h>
+
+#include <future>
+#include <random>
+#include <thread>
+
+#include "fake/fake_engine.h"
+#include "runtime/runtime.h"
+
+namespace livepeer {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+using Outcome = JobResult::Outcome;
+
+Frame noise_frame(int width, int height, unsigned seed) {
+  std::mt19937 random(seed);
+  Frame frame(width, height);
+  for (uint8_t &value : frame.pixels) value = uint8_t(random() & 127);
+  return frame;
+}
+
+struct RuntimeTest : ::testing::Test {
+  std::shared_ptr<FakeEngine> engine = std::make_shared<FakeEngine>();
+  Runtime runtime{std::make_shared<FakeLoader>(engine)};
+
+  std::shared_ptr<Session> open(const ModelSpec &spec = {}) { return runtime.open(spec, {}); }
+  static JobRequest request(Frame frame) {
+    JobRequest request;
+    request.low_res = std::move(frame);
+    return request;
+  }
+  static Frame whole(FakeEngine &engine, const Frame &low_res, const UpscaleSettings &settings) {
+    FakeModel model("reference", std::shared_ptr<FakeEngine>(&engine, [](FakeEngine *) {}));
+    Progress progress;
+    return model.upscale(low_res, {0, 0, low_res.width, low_res.height}, settings, {}, progress);
+  }
+};
+
+TEST_F(RuntimeTest, JobsComeBackInOrderWithTheirPixels) {
+  auto session = open();
+  std::vector<std::shared_ptr<Job>> jobs;
+  for (unsigned i = 0; i < 20; ++i) jobs.push_back(session->submit(request(noise_frame(9, 7, i))));
+  for (unsigned i = 0; i < 20; ++i) {
+    const JobResult &result = jobs[i]->wait();
+    ASSERT_EQ(result.outcome, Outcome::done);
+    EXPECT_EQ(result.high_res->pixels, whole(*engine, noise_frame(9, 7, i), {}).pixels);
+  }
+  session->close();
+}
+
+TEST_F(RuntimeTest, F5_FlushWakesAWaitInsideAnUninterruptibleStep) {
+  engine->step_time = 2s;
+  auto session = open();
+  auto job = session->submit(request(noise_frame(4, 4, 1)));
+  auto queued = session->submit(request(noise_frame(4, 4, 2)));
+  while (engine->upscales == 0) std::this_thread::yield();
+  auto waiter = std::async(std::launch::async, [&] { return job->wait().outcome; });
+  const auto start = Clock::now();
+  session->flush();
+  EXPECT_EQ(waiter.get(), Outcome::cancelled);
+  EXPECT_EQ(queued->wait().outcome, Outcome::cancelled);
+  EXPECT_LT(Clock::now() - start, 100ms);
+  EXPECT_EQ(session->submit(request(noise_frame(4, 4, 3)))->wait().outcome, Outcome::done);
+  EXPECT_EQ(session->stats().cancelled, 2u);
+  session->close();
+}
+
+TEST_F(RuntimeTest, F7_ARestartDoesNotWaitForABusyWorker) {
+  engine->step_time = 2s;
+  auto old = open();
+  auto job = old->submit(request(noise_frame(4, 4, 1)));
+  while (engine->upscales == 0) std::this_thread::yield();
+  const auto start = Clock::now();
+  old->close();
+  EXPECT_EQ(job->wait().outcome, Outcome::cancelled);
+  engine->step_time = 0s;
+  auto session = open();
+  EXPECT_EQ(session->submit(request(noise_frame(4, 4, 2)))->wait().outcome, Outcome::done);
+  EXPECT_LT(Clock::now() - start, 500ms);
+  EXPECT_EQ(old->submit(request(noise_frame(4, 4, 3)))->wait().outcome, Outcome::cancelled);
+  session->close();
+}
+
+TEST_F(RuntimeTest, G5_CloseCancelsTheLoad) {
+  engine->load_time = 10s;
+  auto session = open();
+  auto job = session->submit(request(noise_frame(4, 4, 1)));
+  while (engine->loads == 0) std::this_thread::yield();
+  session->close();
+  EXPECT_EQ(job->wait().outcome, Outcome::cancelled);
+  EXPECT_EQ(session->model(), nullptr);
+}
+
+TEST_F(RuntimeTest, G6_SameIdentityIsLoadedOnceAndFreedWithTheLast) {
+  engine->load_time = 100ms;
+  auto a = open(), b = open();
+  ModelSpec other;
+  other.precision = Precision::bfloat16;
+  auto c = open(other);
+  for (auto &session : {a, b, c})
+    EXPECT_EQ(session->submit(request(noise_frame(2, 2, 1)))->wait().outcome, Outcome::done);
+  EXPECT_EQ(engine->loads, 2);
+  EXPECT_EQ(a->model(), b->model());
+  EXPECT_NE(a->model(), c->model());
+  auto kept = a->model();
+  for (auto &session : {a, b, c}) session->close();
+  while (engine->models_alive > 1) std::this_thread::yield();
+  auto d = open();
+  EXPECT_EQ(d->submit(request(noise_frame(2, 2, 1)))->wait().outcome, Outcome::done);
+  EXPECT_EQ(engine->loads, 2) << "G7: a kept model is not loaded again";
+  d->close();
+  kept.reset();
+  while (engine->models_alive > 0) std::this_thread::yield();
+}
+
+TEST_F(RuntimeTest, G6_ACancelledLoadIsTakenOverByWhoWaitsForIt) {
+  engine->load_time = 500ms;
+  auto first = open();
+  while (engine->loads == 0) std::this_thread::yield();
+  auto second = open();
+  first->close();
+  EXPECT_EQ(second->submit(request(noise_frame(2, 2, 1)))->wait().outcome, Outcome::done);
+  EXPECT_EQ(engine->loads, 2);
+  second->close();
+}
+
+TEST_F(RuntimeTest, G6_WaitingForAnothersLoadCanBeCancelled) {
+  engine->load_time = 5s;
+  auto first = open();
+  while (engine->loads == 0) std::this_thread::yield();
+  auto second = open();
+  auto job = second->submit(request(noise_frame(2, 2, 1)));
+  second->close();
+  EXPECT_EQ(job->wait().outcome, Outcome::cancelled);
+  EXPECT_EQ(engine->loads, 1);
+  first->close();
+}
+
+TEST_F(RuntimeTest, G4_AFailedLoadFailsEveryJob) {
+  engine->load_time = 50ms;
+  engine->on_load = [] { throw Error(ErrorKind::open_read, "bad file", "weights"); };
+  std::promise<std::string> told;
+  LoadObserver observer;
+  observer.failed = [&](const Error &error) { told.set_value(error.what()); };
+  auto session = runtime.open({}, {}, observer);
+  auto job = session->submit(request(noise_frame(2, 2, 1)));
+  EXPECT_EQ(job->wait().outcome, Outcome::failed);
+  EXPECT_EQ(job->wait().error->kind(), ErrorKind::open_read);
+  EXPECT_EQ(told.get_future().get(), "bad file");
+  EXPECT_EQ(session->submit(request(noise_frame(2, 2, 2)))->wait().outcome, Outcome::failed);
+  session->close();
+}
+
+TEST_F(RuntimeTest, A3_AnyExceptionBecomesAnError) {
+  engine->on_check = [] { throw Error(ErrorKind::not_found, "no folder"); };
+  EXPECT_THROW(open(), Error);
+  engine->on_check = {};
+  const std::vector<std::pair<std::function<void()>, ErrorKind>> cases = {
+      {[] { throw std::runtime_error("x"); }, ErrorKind::failed},
+      {[] { throw 7; }, ErrorKind::failed},
+      {[] { throw std::bad_alloc(); }, ErrorKind::no_space},
+      {[] { throw Error(ErrorKind::settings, "no"); }, ErrorKind::settings}};
+  for (const auto &[thrower, kind] : cases) {
+    engine->on_upscale = thrower;
+    auto session = open();
+    const auto job = session->submit(request(noise_frame(2, 2, 1)));
+    ASSERT_EQ(job->wait().outcome, Outcome::failed);
+    EXPECT_EQ(job->wait().error->kind(), kind);
+    session->close();
+    engine->on_upscale = {};
+    engine->on_load = thrower;
+    session = open();
+    const auto unloaded = session->submit(request(noise_frame(2, 2, 1)));
+    ASSERT_EQ(unloaded->wait().outcome, Outcome::failed);
+    EXPECT_EQ(unloaded->wait().error->kind(), kind);
+    session->close();
+    engine->on_load = {};
+  }
+}
+
+TEST_F(RuntimeTest, H3_OutOfMemoryIsTriedOnceMore) {
+  int calls = 0;
+  engine->on_upscale = [&] {
+    if (++calls == 1) throw std::bad_alloc();
+  };
+  auto session = open();
+  auto job = session->submit(request(noise_frame(2, 2, 1)));
+  EXPECT_EQ(job->wait().outcome, Outcome::done);
+  EXPECT_TRUE(job->wait().retried);
+  session->close();
+}
+
+TEST_F(RuntimeTest, I3_LateFramesAreSkippedWithTheMeasuredMean) {
+  engine->step_time = 30ms;
+  auto session = open();
+  std::vector<nanoseconds> means;
+  auto first = request(noise_frame(2, 2, 1)), second = request(noise_frame(2, 2, 2));
+  first.too_late = second.too_late = [&](nanoseconds mean) {
+    means.push_back(mean);
+    return mean.count() > 0;
+  };
+  EXPECT_EQ(session->submit(first)->wait().outcome, Outcome::done);
+  EXPECT_EQ(session->submit(second)->wait().outcome, Outcome::late);
+  EXPECT_EQ(means[0], 0ns);
+  EXPECT_GE(means[1], 30ms);
+  EXPECT_EQ(session->stats().late, 1u);
+  session->close();
+}
+
+TEST_F(RuntimeTest, J2_AStillPictureIsInferredOnce) {
+  auto session = open();
+  const JobResult *last = nullptr;
+  std::vector<std::shared_ptr<Job>> jobs;
+  for (int i = 0; i < 30; ++i) {
+    jobs.push_back(session->submit(request(noise_frame(33, 21, 5))));
+    const JobResult &result = jobs.back()->wait();
+    ASSERT_EQ(result.outcome, Outcome::done);
+    EXPECT_EQ(result.inferred, i == 0);
+    EXPECT_EQ(result.reused, i > 0);
+    if (last) {
+      EXPECT_EQ(last->high_res->pixels, result.high_res->pixels);
+    }
+    last = &result;
+  }
+  EXPECT_EQ(session->stats().inferred, 1u);
+  EXPECT_EQ(session->stats().reused, 29u);
+  session->close();
+}
+
+TEST_F(RuntimeTest, E11_OnlyChangedRegionsAreComputedAndExactly) {
+  std::mt19937 random(11);
+  for (int radius : {0, 1, 5, 19}) {
+    engine->radius = radius;
+    auto session = open();
+    Frame frame = noise_frame(150, 90, 1);
+    session->submit(request(frame))->wait();
+    for (int i = 0; i < 20; ++i) {
+      for (int dots = 0; dots < i % 4; ++dots)
+        frame.pixels[random() % frame.pixels.size()] ^= uint8_t(1 + random() % 100);
+      const int64_t before = engine->pixels;
+      auto job = session->submit(request(frame));
+      ASSERT_EQ(job->wait().outcome, Outcome::done);
+      if (i % 4 == 1) {
+        EXPECT_LT(engine->pixels - before, 150 * 90);
+      }
+      ASSERT_EQ(job->wait().high_res->pixels, whole(*engine, frame, {}).pixels);
+    }
+    session->close();
+  }
+}
+
+TEST_F(RuntimeTest, E11_UnboundedModelsComputeTheWholeFrame) {
+  engine->radius = std::nullopt;
+  auto session = open();
+  Frame frame = noise_frame(64, 64, 1);
+  session->submit(request(frame))->wait();
+  frame.pixels[0] ^= 1;
+  engine->pixels = 0;
+  EXPECT_FALSE(session->submit(request(frame))->wait().reused);
+  EXPECT_EQ(engine->pixels, 64 * 64);
+  session->close();
+}
+
+TEST_F(RuntimeTest, E11_TheThresholdReusesSmallDifferencesWhichDoNotAddUp) {
+  auto session = open();
+  Frame frame(32, 32);
+  std::fill(frame.pixels.begin(), frame.pixels.end(), uint8_t(100));
+  const auto send = [&] {
+    auto r = request(frame);
+    r.reuse_threshold = 2.5;
+    return session->submit(r);
+  };
+  send()->wait();
+  std::vector<bool> inferred;
+  for (int i = 0; i < 6; ++i) {
+    for (uint8_t &value : frame.pixels) ++value;
+    auto job = send();
+    inferred.push_back(job->wait().inferred);
+  }
+  EXPECT_EQ(inferred, (std::vector<bool>{false, false, true, false, false, true}));
+  session->close();
+}
+
+TEST_F(RuntimeTest, E11_AGapRepeatsAndANegativeThresholdNever) {
+  auto session = open();
+  auto r = request(noise_frame(8, 8, 1));
+  r.unchanged = true;
+  EXPECT_TRUE(session->submit(r)->wait().inferred) << "there is nothing to repeat yet";
+  r.low_res = noise_frame(8, 8, 2);
+  EXPECT_FALSE(session->submit(r)->wait().inferred);
+  r.reuse_threshold = -1;
+  EXPECT_TRUE(session->submit(r)->wait().inferred);
+  session->close();
+}
+
+TEST_F(RuntimeTest, J1_SettingsDiscontinuityAndFlushForgetTheFrameBefore) {
+  auto session = open();
+  auto r = request(noise_frame(8, 8, 1));
+  session->submit(r)->wait();
+  r.settings.prompt = "sharp";
+  EXPECT_TRUE(session->submit(r)->wait().inferred);
+  EXPECT_FALSE(session->submit(r)->wait().inferred);
+  r.discontinuity = true;
+  EXPECT_TRUE(session->submit(r)->wait().inferred);
+  r.discontinuity = false;
+  session->flush();
+  EXPECT_TRUE(session->submit(r)->wait().inferred);
+  session->close();
+}
+
+TEST_F(RuntimeTest, TemporalOffDrawsFreshNoiseAndTellsTheSeed) {
+  auto session = open();
+  auto r = request(noise_frame(8, 8, 1));
+  r.settings.temporal = TemporalMode::off;
+  r.settings.seed = 40;
+  for (uint64_t i = 0; i < 3; ++i) {
+    auto job = session->submit(r);
+    EXPECT_EQ(job->wait().seed, 40 + i);
+    EXPECT_TRUE(job->wait().inferred);
+  }
+  session->close();
+}
+
+TEST_F(RuntimeTest, K_SafetyVerdictStaysWithAReusedFrameAndIsNeverSkipped) {
+  engine->nsfw_score = 0.9;
+  auto session = open();
+  EXPECT_TRUE(session->submit(request(noise_frame(8, 8, 1)))->wait().safety.nsfw);
+  EXPECT_TRUE(session->submit(request(noise_frame(8, 8, 1)))->wait().safety.nsfw);
+  EXPECT_EQ(session->stats().flagged, 2u);
+  engine->has_checker = false;
+  auto job = session->submit(request(noise_frame(8, 8, 2)));
+  ASSERT_EQ(job->wait().outcome, Outcome::failed);
+  EXPECT_EQ(job->wait().error->kind(), ErrorKind::settings);
+  session->close();
+}
+
+TEST_F(RuntimeTest, StepsAreReportedToWhoWaits) {
+  engine->step_time = 20ms;
+  auto session = open();
+  auto r = request(noise_frame(2, 2, 1));
+  r.settings.steps = 5;
+  std::vector<double> seen;
+  auto job = session->submit(r);
+  job->wait([&](double fraction, const std::string &) { seen.push_back(fraction); });
+  EXPECT_GE(seen.size(), 3u);
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+  session->close();
+}
+
+TEST(RuntimeEnd, JoinsWorkersThatWereNeverClosed) {
+  auto engine = std::make_shared<FakeEngine>();
+  engine->step_time = 100ms;
+  std::shared_ptr<Job> job;
+  {
+    Runtime runtime(std::make_shared<FakeLoader>(engine));
+    auto session = runtime.open({}, {});
+    JobRequest request;
+    request.low_res = Frame(2, 2);
+    job = session->submit(request);
+  }
+  EXPECT_EQ(job->wait().outcome, Outcome::cancelled);
+  EXPECT_EQ(engine->models_alive, 0);
+}
+
+}  // namespace
+}  // namespace livepeer
