@@ -173,7 +173,9 @@ TEST_F(RuntimeTest, A3_AnyExceptionBecomesAnError) {
     session->close();
     engine->on_upscale = {};
     engine->on_load = thrower;
-    session = open();
+    ModelSpec other;  // the first worker may still hold its model
+    other.model = "other";
+    session = open(other);
     const auto unloaded = session->submit(request(noise_frame(2, 2, 1)));
     ASSERT_EQ(unloaded->wait().outcome, Outcome::failed);
     EXPECT_EQ(unloaded->wait().error->kind(), kind);
