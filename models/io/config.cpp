@@ -1,30 +1,18 @@
 #include "io/config.h"
 
-#include <fstream>
+#include "io/file.h"
 
 namespace livepeer {
 namespace {
 
-constexpr std::streamoff max_config_bytes = 1 << 20;
+constexpr uint64_t max_config_bytes = 1 << 20;
 
 }  // namespace
 
 Config Config::read(const std::string &path) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file)
-    throw Error(ErrorKind::not_found,
-                "Model configuration " + path +
-                    " cannot be opened; the folder must be a complete diffusers snapshot.",
-                path);
-  const std::streamoff size = file.tellg();
-  if (size < 0 || size > max_config_bytes)
-    throw Error(ErrorKind::open_read, "Model configuration " + path + " is too large to be one.",
-                path);
-  file.seekg(0);
-  std::string text(size_t(size), '\0');
-  file.read(text.data(), size);
+  const std::string text = read_text(path, "Model configuration", max_config_bytes);
   nlohmann::json values = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!file || !values.is_object())
+  if (!values.is_object())
     throw Error(ErrorKind::open_read,
                 "Model configuration " + path +
                     " is damaged: it is not a JSON object. Fetch the snapshot again.",

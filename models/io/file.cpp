@@ -1,0 +1,69 @@
+#include "io/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "runtime/error.h"
+
+namespace livepeer {
+namespace {
+
+[[noreturn]] void refuse(const std::string &what, const std::string &path, int error) {
+  const std::string reason = std::strerror(error);
+  if (error == ENOENT || error == ENOTDIR)
+    throw Error(ErrorKind::not_found,
+                what + " " + path + " does not exist; complete the folder or correct its path.",
+                path + ": " + reason);
+  throw Error(ErrorKind::open_read,
+              what + " " + path + " cannot be read (" + reason +
+                  "); check its permissions and links, or fetch it again.",
+              path + ": " + reason);
+}
+
+}  // namespace
+
+RegularFile::RegularFile(const std::string &path, const std::string &what)
+    : path_(path), what_(what) {
+  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor_ < 0) refuse(what, path, errno);
+  struct stat status;
+  if (::fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode)) return;
+  ::close(descriptor_);
+  throw Error(ErrorKind::open_read,
+              what + " " + path + " is not a regular file; put the real file in its place.", path);
+}
+
+RegularFile::~RegularFile() { ::close(descriptor_); }
+
+uint64_t RegularFile::size() const {
+  struct stat status;
+  if (::fstat(descriptor_, &status) != 0) refuse(what_, path_, errno);
+  return uint64_t(status.st_size);
+}
+
+std::string read_text(const std::string &path, const std::string &what, uint64_t max_bytes) {
+  const RegularFile file(path, what);
+  const uint64_t size = file.size();
+  if (size > max_bytes)
+    throw Error(ErrorKind::open_read,
+                what + " " + path + " has " + std::to_string(size) + " bytes, more than the " +
+                    std::to_string(max_bytes) + " such a file may have. Fetch it again.",
+                path);
+  std::string text(size, '\0');
+  size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t count = ::read(file.descriptor(), text.data() + done, text.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) refuse(what, path, errno);
+    if (count == 0) break;
+    done += size_t(count);
+  }
+  text.resize(done);
+  return text;
+}
+
+}  // namespace livepeer
