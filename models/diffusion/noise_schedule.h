@@ -12,7 +12,8 @@ struct NoiseSchedule {
   /// Reads num_train_timesteps, beta_start, beta_end, beta_schedule (linear, scaled_linear,
   /// squaredcos_cap_v2), trained_betas and rescale_betas_zero_snr; missing keys take the defaults
   /// all scheduler classes share. Throws Error{open_read} for values no schedule can be made of.
-  explicit NoiseSchedule(const Config &config);
+  /// `knows_zero_snr` false: of a class without rescale_betas_zero_snr, which ignores the key.
+  explicit NoiseSchedule(const Config &config, bool knows_zero_snr = true);
 
   int64_t size() const { return betas.size(0); }
   /// x_t [batch, ...] for `timesteps` [batch] int64 (or [1]: the same for all), in x_0's type.

@@ -1,0 +1,39 @@
+#include "diffusion/schedulers/schedulers.h"
+
+namespace livepeer {
+namespace {
+
+struct Entry {
+  const char *class_name;
+  SchedulerKind kind;
+  std::unique_ptr<Scheduler> (*make)(const Config &);
+};
+
+constexpr Entry table[] = {
+    {"DDIMScheduler", SchedulerKind::ddim,
+     [](const Config &config) { return make_ddim_scheduler(config); }},
+    {"DDPMScheduler", SchedulerKind::ddpm, make_ddpm_scheduler},
+    {"EulerDiscreteScheduler", SchedulerKind::euler, make_euler_discrete_scheduler},
+    {"EulerAncestralDiscreteScheduler", SchedulerKind::euler_ancestral,
+     make_euler_ancestral_discrete_scheduler},
+    {"LMSDiscreteScheduler", SchedulerKind::lms, make_lms_discrete_scheduler},
+    {"PNDMScheduler", SchedulerKind::pndm, make_pndm_scheduler},
+    {"DPMSolverMultistepScheduler", SchedulerKind::dpmpp_2m, make_dpm_solver_multistep_scheduler},
+};
+
+}  // namespace
+
+std::unique_ptr<Scheduler> make_scheduler(const Config &config, SchedulerKind kind) {
+  const std::string class_name = config.class_name();
+  std::string supported;
+  for (const Entry &entry : table) {
+    if (kind == SchedulerKind::model ? class_name == entry.class_name : kind == entry.kind)
+      return entry.make(config);
+    supported += (supported.empty() ? "" : ", ") + std::string(entry.class_name);
+  }
+  throw Error(ErrorKind::open_read, "The scheduler class '" + class_name + "' of " +
+                                        config.origin() + " is not supported; supported are " +
+                                        supported + ".");
+}
+
+}  // namespace livepeer

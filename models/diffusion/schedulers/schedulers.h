@@ -1,0 +1,27 @@
+#pragma once
+
+#include <memory>
+
+#include "diffusion/components.h"
+#include "io/config.h"
+#include "runtime/upscale_settings.h"
+
+namespace livepeer {
+
+/// The sampler for one job. `config` is the snapshot's scheduler_config.json; `kind` other than
+/// `model` replaces its class and keeps its keys, as diffusers' from_config does: keys that are
+/// missing take the new class's defaults, keys it does not know are ignored. Throws
+/// Error{open_read} for a class or a value that is not supported.
+std::unique_ptr<Scheduler> make_scheduler(const Config &config,
+                                          SchedulerKind kind = SchedulerKind::model);
+
+/// One maker a class; `eta` is DDIM's share of fresh noise in every step (diffusers' argument).
+std::unique_ptr<Scheduler> make_ddim_scheduler(const Config &config, double eta = 0);
+std::unique_ptr<Scheduler> make_ddpm_scheduler(const Config &config);
+std::unique_ptr<Scheduler> make_euler_discrete_scheduler(const Config &config);
+std::unique_ptr<Scheduler> make_euler_ancestral_discrete_scheduler(const Config &config);
+std::unique_ptr<Scheduler> make_lms_discrete_scheduler(const Config &config);
+std::unique_ptr<Scheduler> make_pndm_scheduler(const Config &config);
+std::unique_ptr<Scheduler> make_dpm_solver_multistep_scheduler(const Config &config);
+
+}  // namespace livepeer
