@@ -1,0 +1,38 @@
+#include "answer.h"
+
+namespace upscale_server {
+
+std::string to_text(const Json &value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Answer http_error(unsigned status, const std::string &message) {
+  return {status, to_text({{"detail", {{"msg", message}}}})};
+}
+
+Answer validation_error(Json items) { return {422, to_text({{"detail", std::move(items)}})}; }
+
+Answer no_capacity(const std::string &why) {
+  return http_error(500, "insufficient capacity: " + why);
+}
+
+Answer out_of_memory() {
+  return http_error(500, "Out of memory error. Try reducing input image resolution.");
+}
+
+Answer pipeline_fault(const std::string &cause) {
+  g_warning("%s", cause.c_str());
+  return http_error(500, "Upscale pipeline error.");
+}
+
+void respond(SoupServerMessage *message, const Answer &answer) {
+  if (answer.status == 401) {
+    soup_message_headers_replace(soup_server_message_get_response_headers(message),
+                                 "WWW-Authenticate", "Bearer");
+  }
+  soup_server_message_set_status(message, answer.status, nullptr);
+  soup_server_message_set_response(message, "application/json", SOUP_MEMORY_COPY,
+                                   answer.body.data(), answer.body.size());
+}
+
+}  // namespace upscale_server

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <libsoup/soup.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace upscale_server {
+
+using Json = nlohmann::ordered_json;
+
+/// A status and a JSON body.
+struct Answer {
+  unsigned status = 200;
+  std::string body;
+};
+
+/// JSON text of `value`; bytes that are not UTF-8 are replaced.
+std::string to_text(const Json &value);
+
+/// {"detail":{"msg":...}}, the body of every error but 422.
+Answer http_error(unsigned status, const std::string &message);
+
+/// {"detail":[...]}, status 422.
+Answer validation_error(Json items);
+
+/// The 500 that makes a gateway try another node without suspending this one.
+Answer no_capacity(const std::string &why);
+
+/// The two other faults that are not the client's. The cause goes to the log only.
+Answer out_of_memory();
+Answer pipeline_fault(const std::string &cause);
+
+/// Makes `answer` the response to `message`. A 401 gets its WWW-Authenticate header.
+void respond(SoupServerMessage *message, const Answer &answer);
+
+}  // namespace upscale_server

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "answer.h"
+
+namespace upscale_server {
+
+/// Answers a request whose body has not been read, or not to its end: the answer goes out at once,
+/// then what the client still sends is dropped for a while before the connection is closed, so that
+/// a client that writes first and reads later gets to see it. `message` may be gone afterwards.
+void answer_early(SoupServerMessage *message, const Answer &answer);
+
+}  // namespace upscale_server

@@ -1,0 +1,110 @@
+#include "exchange.h"
+
+#include <glib-unix.h>
+#include <poll.h>
+
+namespace upscale_server {
+namespace {
+
+// libsoup does not look at the socket of a paused message. A closed connection shows as a hang-up
+// of the client's half, which GLib has no name for but passes on to poll().
+#ifdef POLLRDHUP
+constexpr auto kClientLeft = GIOCondition(G_IO_HUP | G_IO_ERR | POLLRDHUP);
+#else
+constexpr auto kClientLeft = GIOCondition(G_IO_HUP | G_IO_ERR);
+#endif
+
+}  // namespace
+
+Exchange::Exchange(SoupServerMessage *message, bool stream, int max_seconds,
+                   std::function<void()> given_up)
+    : message_(hold(message)),
+      stream_(stream),
+      max_seconds_(max_seconds),
+      given_up_(std::move(given_up)) {
+  GSocket *socket = soup_server_message_get_socket(message);
+  client_watch_ = g_unix_fd_add(g_socket_get_fd(socket), kClientLeft, client_left, this);
+  if (max_seconds > 0) timer_ = g_timeout_add_seconds(guint(max_seconds), time_is_up, this);
+  finished_handler_ = g_signal_connect(message, "finished", G_CALLBACK(message_finished), this);
+  soup_server_message_pause(message);
+  if (stream_) {
+    SoupMessageHeaders *headers = soup_server_message_get_response_headers(message);
+    soup_message_headers_set_encoding(headers, SOUP_ENCODING_CHUNKED);
+    soup_message_headers_replace(headers, "Content-Type", "text/event-stream");
+    soup_message_headers_replace(headers, "Cache-Control", "no-store");
+    soup_message_body_set_accumulate(soup_server_message_get_response_body(message), FALSE);
+    soup_server_message_set_status(message, 200, nullptr);
+    progress(0);
+  }
+}
+
+Exchange::~Exchange() { end(); }
+
+void Exchange::end() {
+  ended_ = true;
+  if (client_watch_) g_source_remove(client_watch_);
+  if (timer_) g_source_remove(timer_);
+  if (finished_handler_) g_signal_handler_disconnect(message_.get(), finished_handler_);
+  client_watch_ = timer_ = 0;
+  finished_handler_ = 0;
+}
+
+void Exchange::append_event(const char *name, const std::string &data) {
+  const std::string event = "event: " + std::string(name) + "\ndata: " + data + "\n\n";
+  soup_message_body_append(soup_server_message_get_response_body(message_.get()), SOUP_MEMORY_COPY,
+                           event.data(), event.size());
+}
+
+void Exchange::progress(double fraction) {
+  if (ended_ || !stream_) return;
+  append_event("progress", to_text({{"fraction", fraction}}));
+  soup_server_message_unpause(message_.get());
+}
+
+void Exchange::settle(const Answer &answer) {
+  if (ended_) return;
+  end();
+  if (!stream_) {
+    respond(message_.get(), answer);
+  } else {
+    Json data = Json::parse(answer.body);
+    if (answer.status != 200) data["status"] = answer.status;
+    append_event(answer.status == 200 ? "result" : "error", to_text(data));
+    soup_message_body_complete(soup_server_message_get_response_body(message_.get()));
+  }
+  soup_server_message_unpause(message_.get());
+}
+
+void Exchange::give_up(const Answer &answer) {
+  settle(answer);
+  const auto given_up = given_up_;  // it may destroy this object
+  given_up();
+}
+
+gboolean Exchange::client_left(gint, GIOCondition, gpointer data) {
+  auto *self = static_cast<Exchange *>(data);
+  self->client_watch_ = 0;
+  // Nobody reads this; writing it is how libsoup gets to close the connection.
+  soup_message_headers_replace(soup_server_message_get_response_headers(self->message_.get()),
+                               "Connection", "close");
+  self->give_up(http_error(500, "The client closed the connection."));
+  return G_SOURCE_REMOVE;
+}
+
+gboolean Exchange::time_is_up(gpointer data) {
+  auto *self = static_cast<Exchange *>(data);
+  self->timer_ = 0;
+  self->give_up(http_error(400, "Error during model execution: the picture was not done within " +
+                                    std::to_string(self->max_seconds_) +
+                                    " s, the limit of this server."));
+  return G_SOURCE_REMOVE;
+}
+
+void Exchange::message_finished(SoupServerMessage *, gpointer data) {
+  auto *self = static_cast<Exchange *>(data);
+  self->end();
+  const auto given_up = self->given_up_;
+  given_up();
+}
+
+}  // namespace upscale_server

@@ -1,0 +1,192 @@
+#include "http_server.h"
+
+#include <new>
+#include <stdexcept>
+
+#include "hardware.h"
+
+namespace upscale_server {
+
+struct HttpServer::Route {
+  const char *method;  ///< GET (which serves HEAD too) or POST
+  const char *path;    ///< without a slash at its end, which is taken too
+  void (HttpServer::*serve)(SoupServerMessage *message, const Route &route);
+  const char *resource = nullptr;
+  const char *type = nullptr;
+};
+
+const HttpServer::Route HttpServer::kRoutes[] = {
+    {"POST", "/upscale", &HttpServer::take_picture},
+    {"POST", "/api/generate/upscale", &HttpServer::take_picture},
+    {"POST", "/api/beta/generate/upscale", &HttpServer::take_picture},
+    // what SDKs built for Livepeer Studio make of a server URL that ends in /api, as their own does
+    {"POST", "/api/api/generate/upscale", &HttpServer::take_picture},
+    {"GET", "/health", &HttpServer::send_health},
+    {"GET", "/version", &HttpServer::send_version},
+    {"GET", "/hardware/info", &HttpServer::send_gpu_info},
+    {"GET", "/hardware/stats", &HttpServer::send_gpu_stats},
+    {"GET", "/metrics", &HttpServer::send_metrics},
+    {"GET", "/openapi.json", &HttpServer::send_resource, "openapi.json", "application/json"},
+    {"GET", "", &HttpServer::send_resource, "index.html", "text/html; charset=utf-8"},
+    {"GET", "/page.css", &HttpServer::send_resource, "page.css", "text/css; charset=utf-8"},
+    {"GET", "/page.js", &HttpServer::send_resource, "page.js", "text/javascript; charset=utf-8"},
+};
+
+namespace {
+
+Answer plain_error(unsigned status, const char *words) {
+  return {status, to_text({{"detail", words}})};
+}
+
+bool serves(const char *method, SoupServerMessage *message) {
+  const char *asked = soup_server_message_get_method(message);
+  return g_str_equal(method, asked) || (g_str_equal(method, "GET") && g_str_equal(asked, "HEAD"));
+}
+
+}  // namespace
+
+HttpServer::HttpServer(const Options &options)
+    : options_(options),
+      server_(soup_server_new("server-header", "livepeer-upscale-server", nullptr)),
+      log_(server_, metrics_),
+      service_(options_, metrics_, log_) {
+  g_signal_connect(server_, "request-started", G_CALLBACK(started), this);
+  soup_server_add_early_handler(server_, nullptr, on_headers, this, nullptr);
+  soup_server_add_handler(server_, nullptr, on_body, this, nullptr);
+}
+
+HttpServer::~HttpServer() { g_object_unref(server_); }
+
+std::string HttpServer::listen() {
+  g_autoptr(GError) error = nullptr;
+  g_autoptr(GSocketAddress) address =
+      g_inet_socket_address_new_from_string(options_.host.c_str(), options_.port);
+  if (!address)
+    throw std::runtime_error("--host must be an IP address, not '" + options_.host + "'");
+  if (!soup_server_listen(server_, address, SoupServerListenOptions(0), &error))
+    throw std::runtime_error("cannot listen on " + options_.host + " port " +
+                             std::to_string(options_.port) + ": " + error->message);
+  GSList *uris = soup_server_get_uris(server_);
+  g_autofree char *uri = g_uri_to_string(static_cast<GUri *>(uris->data));
+  g_slist_free_full(uris, [](gpointer one) { g_uri_unref(static_cast<GUri *>(one)); });
+  return uri;
+}
+
+void HttpServer::stop_listening() {
+  // soup_server_disconnect() would also close the connections that are being served.
+  GSList *sockets = soup_server_get_listeners(server_);
+  for (GSList *at = sockets; at; at = at->next) g_socket_close(G_SOCKET(at->data), nullptr);
+  g_slist_free(sockets);
+}
+
+void HttpServer::started(SoupServer *, SoupServerMessage *message, gpointer data) {
+  const auto *self = static_cast<HttpServer *>(data);
+  g_socket_set_timeout(soup_server_message_get_socket(message), guint(self->options_.idle_seconds));
+}
+
+const HttpServer::Route *HttpServer::find(SoupServerMessage *message) const {
+  std::string path = g_uri_get_path(soup_server_message_get_uri(message));
+  if (!path.empty() && path.back() == '/') path.pop_back();
+  for (const Route &route : kRoutes)
+    if (path == route.path) return &route;
+  return nullptr;
+}
+
+void HttpServer::on_headers(SoupServer *, SoupServerMessage *message, const char *, GHashTable *,
+                            gpointer data) {
+  auto *self = static_cast<HttpServer *>(data);
+  const Route *route = self->find(message);
+  if (route && route->serve == &HttpServer::take_picture && serves(route->method, message))
+    self->service_.on_headers(message);
+  else  // nobody will look at the body
+    soup_message_body_set_accumulate(soup_server_message_get_request_body(message), FALSE);
+}
+
+void HttpServer::on_body(SoupServer *, SoupServerMessage *message, const char *, GHashTable *,
+                         gpointer data) {
+  try {
+    static_cast<HttpServer *>(data)->serve(message);
+  } catch (const std::bad_alloc &) {
+    respond(message, out_of_memory());
+  } catch (const std::exception &error) {
+    respond(message, pipeline_fault(error.what()));
+  }
+}
+
+void HttpServer::serve(SoupServerMessage *message) {
+  const Route *route = find(message);
+  if (!route) {
+    respond(message, plain_error(404, "Not Found"));
+  } else if (!serves(route->method, message)) {
+    soup_message_headers_replace(soup_server_message_get_response_headers(message), "Allow",
+                                 route->method);
+    respond(message, plain_error(405, "Method Not Allowed"));
+  } else {
+    (this->*route->serve)(message, *route);
+  }
+}
+
+void HttpServer::take_picture(SoupServerMessage *message, const Route &) {
+  service_.on_body(message);
+}
+
+void HttpServer::send_json(SoupServerMessage *message, const Json &value) {
+  respond(message, {200, to_text(value)});
+}
+
+void HttpServer::send_resource(SoupServerMessage *message, const Route &route) {
+  const std::string path = std::string("/upscale-server/") + route.resource;
+  g_autoptr(GBytes) bytes =
+      g_resources_lookup_data(path.c_str(), G_RESOURCE_LOOKUP_FLAGS_NONE, nullptr);
+  SoupMessageHeaders *headers = soup_server_message_get_response_headers(message);
+  soup_message_headers_replace(headers, "Content-Security-Policy",
+                               "default-src 'none'; script-src 'self'; style-src 'self'; "
+                               "img-src 'self' blob: data:; connect-src 'self'");
+  soup_message_headers_replace(headers, "X-Content-Type-Options", "nosniff");
+  soup_server_message_set_status(message, 200, nullptr);
+  gsize size = 0;
+  const char *data = static_cast<const char *>(g_bytes_get_data(bytes, &size));
+  soup_server_message_set_response(message, route.type, SOUP_MEMORY_COPY, data, size);
+}
+
+void HttpServer::send_health(SoupServerMessage *message, const Route &) {
+  send_json(message, {{"status", "OK"}});
+}
+
+Json HttpServer::identity() const {
+  return {{"pipeline", "upscale"}, {"model_id", options_.model_id}};
+}
+
+void HttpServer::send_version(SoupServerMessage *message, const Route &) {
+  Json version = identity();
+  version["version"] = PROJECT_VERSION;
+  send_json(message, version);
+}
+
+std::function<void(Json)> HttpServer::later(SoupServerMessage *message, const char *member) {
+  soup_server_message_pause(message);
+  const std::shared_ptr<SoupServerMessage> held = hold(message);
+  return [this, held, member](Json gpus) {
+    Json body = identity();
+    body[member] = std::move(gpus);
+    send_json(held.get(), body);
+    soup_server_message_unpause(held.get());
+  };
+}
+
+void HttpServer::send_gpu_info(SoupServerMessage *message, const Route &) {
+  read_gpu_info(later(message, "gpu_info"));
+}
+
+void HttpServer::send_gpu_stats(SoupServerMessage *message, const Route &) {
+  read_gpu_stats(later(message, "gpu_stats"));
+}
+
+void HttpServer::send_metrics(SoupServerMessage *message, const Route &) {
+  const std::string text = metrics_.text();
+  soup_server_message_set_status(message, 200, nullptr);
+  soup_server_message_set_response(message, "text/plain; version=0.0.4; charset=utf-8",
+                                   SOUP_MEMORY_COPY, text.data(), text.size());
+}
+
+}  // namespace upscale_server

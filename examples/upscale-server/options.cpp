@@ -1,0 +1,178 @@
+#include "options.h"
+
+#include <glib.h>
+#include <gst/gst.h>
+
+#include <limits>
+
+namespace upscale_server {
+namespace {
+
+const char kDescription[] =
+    "Environment: HOST, PORT, MODEL_ID, MODEL_DIR, AUTH_TOKEN, PIPELINE (only \"upscale\") and\n"
+    "VERBOSE_LOGGING mean what they mean to Livepeer's AI runner. An option wins over its "
+    "variable.\n"
+    "--model says what to load, --model-id only what to call it; MODEL_ID is looked up as a model\n"
+    "where neither is given.\n"
+    "SIGTERM or SIGINT: takes no more pictures, finishes those being worked on, ends. A second "
+    "one\n"
+    "cancels them.";
+
+std::string env(const char *name) {
+  const char *value = g_getenv(name);
+  return value ? value : "";
+}
+
+bool fail(const std::string &sentence) {
+  g_printerr("livepeer-upscale-server: %s\n", sentence.c_str());
+  return false;
+}
+
+/// The last part of a folder's path, or the whole of a model id.
+std::string name_of_model(const std::string &model) {
+  if (model.empty()) return "default";
+  if (!g_file_test(model.c_str(), G_FILE_TEST_IS_DIR)) return model;
+  g_autofree char *full = g_canonicalize_filename(model.c_str(), nullptr);
+  g_autofree char *name = g_path_get_basename(full);
+  return name;
+}
+
+void choose_model(const char *model, const char *model_id, Options &options) {
+  const std::string env_id = env("MODEL_ID");
+  if (model)
+    options.model = model;
+  else if (!model_id)
+    options.model = env_id;
+  if (model_id)
+    options.model_id = model_id;
+  else
+    options.model_id = env_id.empty() ? name_of_model(options.model) : env_id;
+}
+
+bool choose_port(gint64 port, Options &options) {
+  const std::string text = env("PORT");
+  if (port < 0 && !text.empty()) {
+    if (!g_ascii_string_to_signed(text.c_str(), 10, 0, 65535, &port, nullptr))
+      return fail("PORT must be a number from 0 to 65535, not '" + text + "'");
+  }
+  if (port > 65535) return fail("--port must be at most 65535");
+  if (port >= 0) options.port = uint16_t(port);
+  return true;
+}
+
+bool read_properties(char **pairs, Options &options) {
+  for (char **pair = pairs; pair && *pair; pair++) {
+    const std::string text = *pair;
+    const size_t equals = text.find('=');
+    if (equals == 0 || equals == std::string::npos)
+      return fail("--set takes PROPERTY=VALUE, not '" + text + "'");
+    options.properties.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return true;
+}
+
+struct Bound {
+  const char *option;
+  gint64 value, least, most;
+};
+
+bool check_bounds(const Options &options) {
+  const gint64 no_end = std::numeric_limits<gint64>::max();
+  const Bound bounds[] = {
+      {"--workers", options.workers, 1, 64},
+      {"--queue", options.queue, 0, 100000},
+      {"--max-pixels", options.max_pixels, 1, 178956970},
+      {"--max-body", options.max_body, 1024, no_end},
+      {"--max-steps", options.max_steps, 1, 1000000},
+      {"--max-seconds", options.max_seconds, 0, 1000000},
+      {"--idle-seconds", options.idle_seconds, 1, 1000000},
+      {"--drain-seconds", options.drain_seconds, 0, 1000000},
+  };
+  for (const Bound &bound : bounds) {
+    if (bound.value < bound.least || bound.value > bound.most)
+      return fail(std::string(bound.option) + " must be at least " + std::to_string(bound.least) +
+                  (bound.most == no_end ? "" : " and at most " + std::to_string(bound.most)));
+  }
+  return true;
+}
+
+void log_ignored_variables() {
+  for (const char *name : {"SFAST", "DEEPCACHE", "SFAST_WARMUP", "SAFETY_CHECKER_DEVICE"}) {
+    if (g_getenv(name)) g_message("the environment variable %s has no meaning here", name);
+  }
+}
+
+}  // namespace
+
+OptionsResult read_options(int argc, char **argv, Options &options) {
+  g_autofree char *host = nullptr, *model = nullptr, *model_id = nullptr;
+  g_auto(GStrv) properties = nullptr;
+  gint64 port = -1;
+  gboolean no_checker = FALSE, version = FALSE, verbose = FALSE;
+  const GOptionEntry entries[] = {
+      {"host", 0, 0, G_OPTION_ARG_STRING, &host, "Address to listen on (127.0.0.1)", "ADDRESS"},
+      {"port", 0, 0, G_OPTION_ARG_INT64, &port, "Port to listen on (8000; 0: any)", "N"},
+      {"model", 0, 0, G_OPTION_ARG_STRING, &model,
+       "Model folder or id to load (the embedded default)", "MODEL"},
+      {"model-id", 0, 0, G_OPTION_ARG_STRING, &model_id, "What to call the model", "ID"},
+      {"workers", 0, 0, G_OPTION_ARG_INT, &options.workers, "Pictures worked on at once (1)", "N"},
+      {"queue", 0, 0, G_OPTION_ARG_INT, &options.queue, "Pictures that may wait (16)", "N"},
+      {"max-pixels", 0, 0, G_OPTION_ARG_INT64, &options.max_pixels,
+       "Largest picture taken, width times height (8294400)", "N"},
+      {"max-body", 0, 0, G_OPTION_ARG_INT64, &options.max_body,
+       "Largest request taken, in bytes (33554432)", "N"},
+      {"max-steps", 0, 0, G_OPTION_ARG_INT, &options.max_steps, "Most steps taken (1000)", "N"},
+      {"max-seconds", 0, 0, G_OPTION_ARG_INT, &options.max_seconds,
+       "Longest time for one picture, waiting included (0: no limit)", "S"},
+      {"idle-seconds", 0, 0, G_OPTION_ARG_INT, &options.idle_seconds,
+       "Connections on which nothing moves are closed after this time (120)", "S"},
+      {"drain-seconds", 0, 0, G_OPTION_ARG_INT, &options.drain_seconds,
+       "How long SIGTERM waits for pictures being worked on (30)", "S"},
+      {"no-safety-checker", 0, 0, G_OPTION_ARG_NONE, &no_checker,
+       "Serve without a safety checker: nsfw is always false", nullptr},
+      {"set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &properties,
+       "Set a property of the element (see gst-inspect-1.0 livepeerupscale); may be repeated",
+       "PROPERTY=VALUE"},
+      {"verbose", 'v', 0, G_OPTION_ARG_NONE, &verbose, "Log more", nullptr},
+      {"version", 0, 0, G_OPTION_ARG_NONE, &version, "Print the version and end", nullptr},
+      {nullptr, 0, 0, G_OPTION_ARG_NONE, nullptr, nullptr, nullptr}};
+
+  g_autoptr(GOptionContext) context =
+      g_option_context_new("- enlarge pictures by four over HTTP (POST /upscale)");
+  g_option_context_add_main_entries(context, entries, nullptr);
+  g_option_context_add_group(context, gst_init_get_option_group());
+  g_option_context_set_description(context, kDescription);
+  g_autoptr(GError) error = nullptr;
+  if (!g_option_context_parse(context, &argc, &argv, &error)) {
+    fail(std::string(error->message) + " (see --help)");
+    return OptionsResult::fail;
+  }
+  if (version) {
+    g_print("livepeer-upscale-server %s\n", PROJECT_VERSION);
+    return OptionsResult::quit;
+  }
+  if (argc > 1) {
+    fail("'" + std::string(argv[1]) + "' is not an option (see --help)");
+    return OptionsResult::fail;
+  }
+  const std::string pipeline = env("PIPELINE");
+  if (!pipeline.empty() && pipeline != "upscale") {
+    fail("PIPELINE is '" + pipeline + "', but this program only does 'upscale'");
+    return OptionsResult::fail;
+  }
+
+  if (host)
+    options.host = host;
+  else if (!env("HOST").empty())
+    options.host = env("HOST");
+  options.auth_token = env("AUTH_TOKEN");
+  options.safety_checker = !no_checker;
+  options.verbose = verbose || env("VERBOSE_LOGGING") == "1";
+  choose_model(model, model_id, options);
+  log_ignored_variables();
+  const bool good =
+      choose_port(port, options) && read_properties(properties, options) && check_bounds(options);
+  return good ? OptionsResult::run : OptionsResult::fail;
+}
+
+}  // namespace upscale_server

@@ -1,0 +1,106 @@
+'use strict';
+// Sends the form to /upscale and shows progress and result, which come as server-sent events.
+
+const at = (id) => document.getElementById(id);
+let running = null;  // the AbortController of the request under way
+let shown = [];      // object URLs to let go of
+
+function say(text, isError = false) {
+  at('status').textContent = text;
+  at('status').classList.toggle('error', isError);
+}
+
+function busy(controller) {
+  running = controller;
+  at('go').disabled = controller !== null;
+  at('stop').hidden = at('progress').hidden = controller === null;
+  at('progress').value = 0;
+}
+
+function message(body) {
+  const detail = body.detail;
+  if (!detail) return 'The server gave an answer that this page does not understand.';
+  if (!Array.isArray(detail)) return detail.msg || String(detail);
+  return detail.map((item) => `${item.loc[item.loc.length - 1]}: ${item.msg}`).join('; ');
+}
+
+async function* events(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  for (;;) {
+    const {done, value} = await reader.read();
+    if (done) return;
+    text += value;
+    const blocks = text.split('\n\n');
+    text = blocks.pop();
+    for (const block of blocks) {
+      const [, name, data] = block.match(/^event: (.*)\ndata: (.*)$/);
+      yield {name, data: JSON.parse(data)};
+    }
+  }
+}
+
+async function show(file, image) {
+  shown.forEach(URL.revokeObjectURL);
+  const bytes = Uint8Array.from(atob(image.url.split(',')[1]), (c) => c.charCodeAt(0));
+  const after = URL.createObjectURL(new Blob([bytes], {type: 'image/png'}));
+  const before = URL.createObjectURL(file);
+  shown = [after, before];
+  at('after').src = at('download').href = after;
+  at('before').src = before;
+  await at('after').decode();
+  const {naturalWidth, naturalHeight} = at('after');
+  at('result').hidden = false;
+  say(`${naturalWidth} x ${naturalHeight}, seed ${image.seed}` +
+      (image.nsfw ? '. The safety check flagged this picture.' : ''));
+}
+
+async function upscale(file) {
+  const form = new FormData();
+  form.append('image', file);
+  form.append('prompt', at('prompt').value);
+  form.append('num_inference_steps', at('steps').value || '0');
+  if (at('seed').value) form.append('seed', at('seed').value);
+  const headers = {Accept: 'text/event-stream'};
+  if (at('token').value) headers.Authorization = `Bearer ${at('token').value}`;
+  const response =
+      await fetch('upscale', {method: 'POST', body: form, headers, signal: running.signal});
+  if (response.status === 401) at('token-label').hidden = false;
+  if (!response.ok) throw new Error(message(await response.json()));
+  for await (const {name, data} of events(response)) {
+    if (name === 'progress') at('progress').value = data.fraction;
+    if (name === 'error') throw new Error(message(data));
+    if (name === 'result') await show(file, data.images[0]);
+  }
+}
+
+function choose() {
+  const file = at('file').files[0];
+  at('chosen').textContent = file ? file.name : 'Drop a picture here, or choose one';
+}
+
+at('form').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  busy(new AbortController());
+  say('Working ...');
+  try {
+    await upscale(at('file').files[0]);
+  } catch (error) {
+    say(error.name === 'AbortError' ? 'Stopped.' : error.message, error.name !== 'AbortError');
+  } finally {
+    busy(null);
+  }
+});
+at('stop').addEventListener('click', () => running && running.abort());
+at('file').addEventListener('change', choose);
+at('split').addEventListener('input', () =>
+    at('compare').style.setProperty('--split', `${at('split').value}%`));
+for (const name of ['dragover', 'dragleave', 'drop']) {
+  at('drop').addEventListener(name, (event) => {
+    event.preventDefault();
+    at('drop').classList.toggle('over', name === 'dragover');
+    if (name !== 'drop' || !event.dataTransfer.files.length) return;
+    at('file').files = event.dataTransfer.files;
+    choose();
+  });
+}

@@ -1,0 +1,184 @@
+// Sizes are read before anything is decoded, so that a small file that claims to be a huge picture
+// costs nothing. Field positions are those of the formats' specifications.
+#include "picture.h"
+
+#include <stdexcept>
+#include <string>
+
+namespace upscale_server {
+namespace {
+
+enum class Order { big, little };
+
+/// Reads numbers out of a file; throws std::out_of_range beyond its end.
+class Reader {
+ public:
+  Reader(std::string_view file, Order order) : file_(file), order_(order) {}
+
+  uint32_t number(size_t at, size_t bytes) const {
+    if (at > file_.size() || file_.size() - at < bytes) throw std::out_of_range("end of file");
+    uint32_t value = 0;
+    for (size_t i = 0; i < bytes; i++) {
+      const size_t from = order_ == Order::big ? i : bytes - 1 - i;
+      value = value << 8 | uint8_t(file_[at + from]);
+    }
+    return value;
+  }
+
+ private:
+  std::string_view file_;
+  Order order_;
+};
+
+struct Size {
+  uint32_t width, height;
+};
+
+Size png_size(std::string_view file) {
+  const Reader reader(file, Order::big);
+  if (file.substr(12, 4) != "IHDR") return {0, 0};
+  return {reader.number(16, 4), reader.number(20, 4)};
+}
+
+bool is_start_of_frame(uint32_t marker) {
+  return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
+}
+
+Size jpeg_size(std::string_view file) {
+  const Reader reader(file, Order::big);
+  size_t at = 2;
+  for (;;) {
+    at = file.find('\xff', at);
+    if (at == std::string_view::npos) return {0, 0};
+    while (reader.number(at, 1) == 0xff) at++;
+    const uint32_t marker = reader.number(at++, 1);
+    if (marker == 0 || marker == 1 || (marker >= 0xd0 && marker <= 0xd8)) continue;
+    if (is_start_of_frame(marker)) return {reader.number(at + 5, 2), reader.number(at + 3, 2)};
+    constexpr uint32_t start_of_scan = 0xda, end_of_image = 0xd9;
+    if (marker == start_of_scan || marker == end_of_image) return {0, 0};
+    at += reader.number(at, 2);
+  }
+}
+
+Size gif_size(std::string_view file) {
+  const Reader reader(file, Order::little);
+  return {reader.number(6, 2), reader.number(8, 2)};
+}
+
+Size webp_size(std::string_view file) {
+  const Reader reader(file, Order::little);
+  const std::string_view chunk = file.substr(12, 4);
+  if (chunk == "VP8X") return {reader.number(24, 3) + 1, reader.number(27, 3) + 1};
+  if (chunk == "VP8 ") return {reader.number(26, 2) & 0x3fff, reader.number(28, 2) & 0x3fff};
+  if (chunk != "VP8L") return {0, 0};
+  const uint32_t bits = reader.number(21, 4);
+  return {(bits & 0x3fff) + 1, (bits >> 14 & 0x3fff) + 1};
+}
+
+Size bmp_size(std::string_view file) {
+  const Reader reader(file, Order::little);
+  constexpr uint32_t core_header = 12;
+  if (reader.number(14, 4) == core_header) return {reader.number(18, 2), reader.number(20, 2)};
+  const auto height = int32_t(reader.number(22, 4));  // negative: rows from top to bottom
+  return {reader.number(18, 4), height < 0 ? 0 - uint32_t(height) : uint32_t(height)};
+}
+
+Size tiff_size(std::string_view file) {
+  const Reader reader(file, file[0] == 'I' ? Order::little : Order::big);
+  constexpr uint32_t image_width = 256, image_length = 257, short_type = 3;
+  const size_t directory = reader.number(4, 4);
+  const uint32_t entries = reader.number(directory, 2);
+  Size size = {0, 0};
+  for (size_t i = 0; i < entries; i++) {
+    const size_t entry = directory + 2 + 12 * i;
+    const uint32_t tag = reader.number(entry, 2);
+    const uint32_t value =
+        reader.number(entry + 8, reader.number(entry + 2, 2) == short_type ? 2 : 4);
+    if (tag == image_width) size.width = value;
+    if (tag == image_length) size.height = value;
+  }
+  return size;
+}
+
+struct Format {
+  const char *name;
+  std::string_view magic;
+  size_t second_at;  ///< where a second piece of magic lies
+  std::string_view second;
+  Size (*size)(std::string_view file);
+};
+
+using namespace std::string_view_literals;
+
+constexpr Format kFormats[] = {
+    {"PNG", "\x89PNG\r\n\x1a\n"sv, 0, ""sv, png_size},
+    {"JPEG", "\xff\xd8\xff"sv, 0, ""sv, jpeg_size},
+    {"GIF", "GIF87a"sv, 0, ""sv, gif_size},
+    {"GIF", "GIF89a"sv, 0, ""sv, gif_size},
+    {"WebP", "RIFF"sv, 8, "WEBP"sv, webp_size},
+    {"BMP", "BM"sv, 0, ""sv, bmp_size},
+    {"TIFF", "II*\0"sv, 0, ""sv, tiff_size},
+    {"TIFF", "MM\0*"sv, 0, ""sv, tiff_size},
+};
+
+size_t color_table_bytes(uint32_t flags) {
+  return flags & 0x80 ? size_t(3) << ((flags & 7) + 1) : 0;
+}
+
+/// Where the data blocks that start at `at` end.
+size_t end_of_blocks(const Reader &reader, size_t at) {
+  while (const uint32_t length = reader.number(at, 1)) at += 1 + length;
+  return at + 1;
+}
+
+/// Everything up to the end of the first frame. A frame that is cut off is left as it is.
+std::string first_gif_frame(std::string_view file) {
+  std::string kept(file);
+  try {
+    const Reader reader(file, Order::little);
+    size_t at = 13 + color_table_bytes(reader.number(10, 1));
+    constexpr uint32_t extension = 0x21, graphic_control = 0xf9, image = 0x2c;
+    while (reader.number(at, 1) == extension) {
+      if (reader.number(at + 1, 1) == graphic_control) {
+        reader.number(at + 3, 1);
+        kept[at + 3] &= ~1;  // the flag that one colour is transparent
+      }
+      at = end_of_blocks(reader, at + 2);
+    }
+    if (reader.number(at, 1) != image) return kept;
+    constexpr size_t descriptor = 10, code_size = 1;
+    at += descriptor + color_table_bytes(reader.number(at + 9, 1)) + code_size;
+    kept.resize(end_of_blocks(reader, at));
+    kept += ';';
+  } catch (const std::out_of_range &) {
+  }
+  return kept;
+}
+
+}  // namespace
+
+std::optional<PictureHeader> read_picture_header(std::string_view file) {
+  for (const Format &format : kFormats) {
+    if (file.substr(0, format.magic.size()) != format.magic) continue;
+    if (file.size() < format.second_at ||
+        file.substr(format.second_at, format.second.size()) != format.second)
+      continue;
+    try {
+      const Size size = format.size(file);
+      if (size.width == 0 || size.height == 0) return std::nullopt;
+      return PictureHeader{format.name, size.width, size.height};
+    } catch (const std::out_of_range &) {
+      return std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
+BytesPtr single_picture(const PictureHeader &header, std::string_view file) {
+  const bool gif = header.format == std::string_view("GIF");
+  const std::string frame = gif ? first_gif_frame(file) : std::string();
+  const std::string_view kept = gif ? std::string_view(frame) : file;
+  return BytesPtr(g_bytes_new(kept.data(), kept.size()));
+}
+
+}  // namespace upscale_server

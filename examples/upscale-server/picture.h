@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "glib_ptr.h"
+
+namespace upscale_server {
+
+struct PictureHeader {
+  const char *format;  ///< PNG, JPEG, ...
+  uint32_t width;
+  uint32_t height;
+};
+
+/// Tells a picture file by its first bytes and reads its size, without decoding it. Nothing: this
+/// is not a PNG, JPEG, GIF, WebP, BMP or TIFF file, or it ends inside the header.
+std::optional<PictureHeader> read_picture_header(std::string_view file);
+
+/// What the decoder gets: the file itself, but of a GIF only the first frame, with its transparent
+/// pixels in the colour that the palette gives them.
+BytesPtr single_picture(const PictureHeader &header, std::string_view file);
+
+}  // namespace upscale_server

@@ -1,0 +1,51 @@
+#include "request_log.h"
+
+namespace upscale_server {
+namespace {
+
+constexpr const char *kEntry = "upscale-server-log-entry";
+constexpr size_t kMaxPath = 120;
+
+struct Entry {
+  gint64 start = g_get_monotonic_time();
+  std::string words;
+};
+
+Entry *entry_of(SoupServerMessage *message) {
+  return static_cast<Entry *>(g_object_get_data(G_OBJECT(message), kEntry));
+}
+
+}  // namespace
+
+RequestLog::RequestLog(SoupServer *server, Metrics &metrics) : metrics_(metrics) {
+  g_signal_connect(server, "request-started", G_CALLBACK(started), this);
+  g_signal_connect(server, "request-finished", G_CALLBACK(finished), this);
+  g_signal_connect(server, "request-aborted", G_CALLBACK(finished), this);
+}
+
+void RequestLog::started(SoupServer *, SoupServerMessage *message, gpointer) {
+  g_object_set_data_full(G_OBJECT(message), kEntry, new Entry,
+                         [](gpointer entry) { delete static_cast<Entry *>(entry); });
+}
+
+void RequestLog::finished(SoupServer *, SoupServerMessage *message, gpointer self) {
+  static_cast<RequestLog *>(self)->write(message, soup_server_message_get_status(message));
+}
+
+void RequestLog::annotate(SoupServerMessage *message, const std::string &words) {
+  if (Entry *entry = entry_of(message)) entry->words += " " + words;
+}
+
+void RequestLog::write(SoupServerMessage *message, unsigned status) {
+  const Entry *entry = entry_of(message);
+  GUri *uri = soup_server_message_get_uri(message);
+  const char *method = soup_server_message_get_method(message);
+  if (!entry || !uri || !method) return;
+  g_autofree char *path = g_strescape(g_uri_get_path(uri), nullptr);
+  const double seconds = double(g_get_monotonic_time() - entry->start) / G_USEC_PER_SEC;
+  g_message("%s %.8s %.*s %u %.3f s%s", soup_server_message_get_remote_host(message), method,
+            int(kMaxPath), path, status, seconds, entry->words.c_str());
+  if (soup_server_message_get_method(message) == SOUP_METHOD_POST) metrics_.post_requests[status]++;
+}
+
+}  // namespace upscale_server

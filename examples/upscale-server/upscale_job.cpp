@@ -1,0 +1,177 @@
+#include "upscale_job.h"
+
+#include <gst/app/app.h>
+
+#include <new>
+#include <stdexcept>
+
+#include "warm_model.h"
+
+namespace upscale_server {
+namespace {
+
+// gdkpixbufdec goes by the bytes it gets, and those were looked at before; the caps only have to be
+// some that its pad takes (it lists neither JPEG nor GIF). It keeps the colours of transparent
+// pixels, ignores EXIF, scales 16-bit values properly (pngdec of GStreamer 1.22 does not) and takes
+// CMYK. The caps behind videoconvert hold the size that the header promised: a decoder that finds
+// another one fails instead of passing it on.
+constexpr const char *kPipeline =
+    "appsrc name=source caps=image/png"
+    " ! gdkpixbufdec name=decoder"
+    " ! videoconvert dither=none"
+    " ! capsfilter name=size"
+    " ! livepeerupscale name=upscale post-messages=true"
+    " ! pngenc name=encoder snapshot=true"
+    " ! appsink name=sink sync=false wait-on-eos=false";
+
+constexpr const char *kCancel = "upscale-server-cancel";
+
+ElementPtr child(GstElement *pipeline, const char *name) {
+  return ElementPtr(gst_bin_get_by_name(GST_BIN(pipeline), name));
+}
+
+bool posted_by(GstMessage *message, GstElement *pipeline, const char *name) {
+  const ElementPtr element = child(pipeline, name);
+  return gst_object_has_as_ancestor(GST_MESSAGE_SRC(message), GST_OBJECT(element.get()));
+}
+
+Outcome outcome_of_element_error(const GError &error) {
+  if (g_error_matches(&error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT))
+    return Outcome::out_of_memory;
+  const bool blames_input = error.domain == GST_STREAM_ERROR ||
+                            g_error_matches(&error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS);
+  return blames_input ? Outcome::model_failed : Outcome::fault;
+}
+
+JobResult failure(GstMessage *message, GstElement *pipeline) {
+  g_autoptr(GError) error = nullptr;
+  g_autofree char *detail = nullptr;
+  gst_message_parse_error(message, &error, &detail);
+  JobResult result;
+  if (posted_by(message, pipeline, "upscale"))
+    result.outcome = outcome_of_element_error(*error);
+  else if (posted_by(message, pipeline, "encoder") || posted_by(message, pipeline, "sink"))
+    result.outcome = Outcome::fault;
+  else
+    result.outcome = Outcome::unreadable;
+  result.message = error->message;
+  g_debug("%s: %s (%s)", GST_MESSAGE_SRC_NAME(message), error->message, detail ? detail : "");
+  return result;
+}
+
+JobResult fault(const std::string &message) {
+  JobResult result;
+  result.message = message;
+  return result;
+}
+
+/// The PNG that lies in the sink.
+BytesPtr take_png(GstElement *pipeline) {
+  const ElementPtr sink = child(pipeline, "sink");
+  g_autoptr(GstSample) sample = gst_app_sink_try_pull_sample(GST_APP_SINK(sink.get()), 0);
+  GstBuffer *buffer = sample ? gst_sample_get_buffer(sample) : nullptr;
+  if (!buffer) return nullptr;
+  gpointer data = nullptr;
+  gsize size = 0;
+  gst_buffer_extract_dup(buffer, 0, gst_buffer_get_size(buffer), &data, &size);
+  return BytesPtr(g_bytes_new_take(data, size));
+}
+
+/// Reads the element's own messages: steps made, and the judgement on the frame.
+void read_element_message(const GstStructure *structure, const UpscaleJob::Progress &progress,
+                          JobResult &result) {
+  double fraction = 0;
+  gboolean nsfw = FALSE;
+  if (gst_structure_has_name(structure, "livepeer-upscale-step") &&
+      gst_structure_get_double(structure, "fraction", &fraction))
+    progress(fraction);
+  if (gst_structure_has_name(structure, "livepeer-upscale") &&
+      gst_structure_get_boolean(structure, "nsfw", &nsfw))
+    result.nsfw = nsfw;
+}
+
+}  // namespace
+
+UpscaleJob::UpscaleJob(const Options &options, const UpscaleRequest &request,
+                       const PictureHeader &header)
+    : options_(options),
+      request_(request),
+      header_(header),
+      picture_(single_picture(header, request.image)),
+      bus_(gst_bus_new()) {
+  request_.image = {};
+}
+
+void UpscaleJob::cancel() {
+  // The message waits on the bus for run(), should that not have begun.
+  gst_bus_post(bus_.get(), gst_message_new_application(nullptr, gst_structure_new_empty(kCancel)));
+}
+
+RunningElementPtr UpscaleJob::make_pipeline() const {
+  g_autoptr(GError) error = nullptr;
+  GstElement *made = gst_parse_launch_full(kPipeline, nullptr, GST_PARSE_FLAG_FATAL_ERRORS, &error);
+  if (!made) throw std::runtime_error(error->message);
+  RunningElementPtr pipeline(GST_ELEMENT(gst_object_ref_sink(made)));
+  gst_element_set_bus(pipeline.get(), bus_.get());
+
+  const ElementPtr size = child(pipeline.get(), "size");
+  g_autoptr(GstCaps) caps =
+      gst_caps_new_simple("video/x-raw", "format", G_TYPE_STRING, "RGB", "width", G_TYPE_INT,
+                          gint(header_.width), "height", G_TYPE_INT, gint(header_.height), nullptr);
+  g_object_set(size.get(), "caps", caps, nullptr);
+
+  const ElementPtr upscale = child(pipeline.get(), "upscale");
+  configure(upscale.get(), options_);
+  g_object_set(upscale.get(), "prompt", request_.prompt.c_str(), "seed", gint64(request_.seed),
+               "steps", request_.steps, nullptr);
+  if (!request_.safety_check) g_object_set(upscale.get(), "safety-check", FALSE, nullptr);
+  return pipeline;
+}
+
+void UpscaleJob::feed(GstElement *pipeline) {
+  const ElementPtr source = child(pipeline, "source");
+  gst_app_src_push_buffer(GST_APP_SRC(source.get()), gst_buffer_new_wrapped_bytes(picture_.get()));
+  gst_app_src_end_of_stream(GST_APP_SRC(source.get()));
+}
+
+JobResult UpscaleJob::watch(GstElement *pipeline, const Progress &progress) {
+  constexpr auto wanted = GstMessageType(GST_MESSAGE_ERROR | GST_MESSAGE_EOS | GST_MESSAGE_ELEMENT |
+                                         GST_MESSAGE_APPLICATION);
+  JobResult result;
+  for (;;) {
+    g_autoptr(GstMessage) message =
+        gst_bus_timed_pop_filtered(bus_.get(), GST_CLOCK_TIME_NONE, wanted);
+    switch (GST_MESSAGE_TYPE(message)) {
+      case GST_MESSAGE_ERROR:
+        return failure(message, pipeline);
+      case GST_MESSAGE_APPLICATION:
+        result.outcome = Outcome::cancelled;
+        return result;
+      case GST_MESSAGE_ELEMENT:
+        read_element_message(gst_message_get_structure(message), progress, result);
+        break;
+      default:
+        result.png = take_png(pipeline);
+        if (!result.png) return fault("the pipeline ended without a picture");
+        result.outcome = Outcome::done;
+        return result;
+    }
+  }
+}
+
+JobResult UpscaleJob::run(const Progress &progress) {
+  JobResult result;
+  try {
+    const RunningElementPtr pipeline = make_pipeline();
+    feed(pipeline.get());
+    gst_element_set_state(pipeline.get(), GST_STATE_PLAYING);
+    result = watch(pipeline.get(), progress);
+  } catch (const std::bad_alloc &) {
+    result.outcome = Outcome::out_of_memory;
+  } catch (const std::exception &error) {
+    result = fault(error.what());
+  }
+  return result;
+}
+
+}  // namespace upscale_server

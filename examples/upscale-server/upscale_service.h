@@ -1,0 +1,62 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "exchange.h"
+#include "request_log.h"
+#include "upscale_job.h"
+
+namespace upscale_server {
+
+/// POST /upscale: refuses what cannot be served before the body is read, then checks the form, and
+/// works on at most `workers` pictures while at most `queue` wait. Lives on the main thread; the
+/// pictures are worked on by a thread each.
+class UpscaleService {
+ public:
+  UpscaleService(const Options &options, Metrics &metrics, RequestLog &log);
+  ~UpscaleService();
+
+  /// When the headers of a POST have arrived. `message` may be gone afterwards.
+  void on_headers(SoupServerMessage *message);
+  /// When its body has, too.
+  void on_body(SoupServerMessage *message);
+
+  /// From now on every new request is refused. `finished` is called once every other was answered.
+  void drain(std::function<void()> finished);
+  /// Cancels everything that waits or is being worked on.
+  void cancel_all();
+
+ private:
+  struct Task;
+  using TaskPtr = std::shared_ptr<Task>;
+
+  std::optional<Answer> refuse(SoupServerMessage *message) const;
+  bool authorized(SoupServerMessage *message) const;
+  bool full() const;
+  void begin(SoupServerMessage *message, const UpscaleRequest &request,
+             const PictureHeader &header);
+  void start_waiting();
+  void drop(Task *task);
+  void refuse_early(SoupServerMessage *message, const Answer &answer);
+  void check_drained();
+  void finish(const TaskPtr &task, const Answer &answer);
+  void count();
+
+  static void work(gpointer data, gpointer self);
+  static void got_chunk(SoupServerMessage *message, GBytes *chunk, gpointer self);
+  static void message_finished(SoupServerMessage *message, gpointer self);
+
+  const Options &options_;
+  Metrics &metrics_;
+  RequestLog &log_;
+  GThreadPool *pool_;
+  std::deque<TaskPtr> waiting_;
+  std::vector<TaskPtr> running_;
+  size_t unanswered_ = 0;  ///< requests taken whose answer has not been sent to its end
+  bool draining_ = false;
+  std::function<void()> drained_;
+};
+
+}  // namespace upscale_server
