@@ -70,8 +70,9 @@ async function upscale(file) {
   for await (const {name, data} of events(response)) {
     if (name === 'progress') at('progress').value = data.fraction;
     if (name === 'error') throw new Error(message(data));
-    if (name === 'result') await show(file, data.images[0]);
+    if (name === 'result') return show(file, data.images[0]);
   }
+  throw new Error('The connection broke off.');
 }
 
 function choose() {
