@@ -42,7 +42,7 @@ torch::Tensor make_betas(const Config &config) {
   if (steps < 2 || steps > 1000000) refuse("needs num_train_timesteps between 2 and 1000000.");
   const auto start = config.get<double>("beta_start", 0.0001);
   const auto end = config.get<double>("beta_end", 0.02);
-  if (!(start > 0 && end >= start && end < 1)) refuse("needs 0 < beta_start <= beta_end < 1.");
+  if (!(start >= 0 && end >= start && end < 1)) refuse("needs 0 <= beta_start <= beta_end < 1.");
 
   const auto kind = config.get<std::string>("beta_schedule", "linear");
   if (kind == "linear") return torch::linspace(start, end, steps, torch::kFloat32);
