@@ -122,7 +122,7 @@ torch::Tensor WeightSource::get(std::initializer_list<std::string> names, at::In
       return refuse(
           name + ": has shape " + to_string(entry->shape) + ", expected " + to_string(shape.vec()),
           shape);
-    if (!is_floating(entry->dtype))
+    if (!is_floating(entry->dtype) && !(options_.take_u8 && entry->dtype == Dtype::u8))
       return refuse(
           name + ": has type " + name_of(entry->dtype) + ", expected F16, BF16, F32 or F64", shape);
     return convert(name, *file, *entry, shape);

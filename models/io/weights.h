@@ -21,6 +21,8 @@ struct WeightOptions {
   torch::Dtype dtype = torch::kFloat;
   /// Parameters for which this says yes stay float32, whatever `dtype` is.
   std::function<bool(const std::string &name)> keep_float32;
+  /// Quantised weights: U8 tensors are taken too, as the numbers 0 .. 255.
+  bool take_u8 = false;
   /// 4-D weights in channels-last layout (what the CPU's convolutions like best).
   bool channels_last = false;
   /// Called with the number of bytes just read, every 8 MB at the latest; may throw to cancel.

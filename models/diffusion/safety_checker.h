@@ -1,0 +1,25 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "io/weights.h"
+#include "runtime/frame.h"
+#include "runtime/model.h"
+
+namespace livepeer {
+
+/// Decides whether a finished picture may be shown. check() may be called from several threads.
+class SafetyChecker {
+ public:
+  virtual ~SafetyChecker() = default;
+  virtual SafetyVerdict check(const Frame &high_res) const = 0;
+};
+
+/// The checker in `folder` (config.json, model.safetensors and what else its class needs), whatever
+/// its class. `options` says where the weights go and who hears of the loading; they are always
+/// float32. Throws Error{not_found, open_read}.
+std::unique_ptr<SafetyChecker> load_safety_checker(const std::string &folder,
+                                                   WeightOptions options = {});
+
+}  // namespace livepeer
