@@ -20,6 +20,8 @@ constexpr size_t length_bytes = 8;
 // The largest known models have headers of a few MB; a damaged length must not make us parse GBs.
 constexpr uint64_t max_header_bytes = 16 << 20;
 
+constexpr int max_depth = 3;
+
 struct DtypeName {
   Dtype dtype;
   const char *name;
@@ -77,7 +79,7 @@ nlohmann::json parse_unique(std::string_view text, std::string &duplicate) {
       const auto &key = parsed.get_ref<const std::string &>();
       if (!seen.insert(key).second && duplicate.empty()) duplicate = key;
     }
-    return true;
+    return depth <= max_depth;  // what is deeper is left out, and fails the checks that follow
   };
   return nlohmann::json::parse(text.begin(), text.end(), watch, /*allow_exceptions=*/false);
 }

@@ -1,0 +1,232 @@
+#include "io/snapshot.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "io/file.h"
+#include "io/safetensors.h"
+
+namespace livepeer {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t max_index_bytes = 64 << 20;
+
+/// One name inside a folder: no separators, no way up.
+bool is_plain_name(const std::string &name) {
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of(std::string("/\\\0", 3)) == std::string::npos;
+}
+
+/// Something stands there, even a broken link.
+bool is_there(const fs::path &path) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(path, ignored));
+}
+
+/// It can be reached through all links.
+bool is_reachable(const fs::path &path) {
+  std::error_code error;
+  return fs::exists(path, error) && !error;
+}
+
+std::string canonical(const std::string &folder) {
+  std::error_code error;
+  const fs::path path = fs::canonical(folder, error);
+  if (!error && fs::is_directory(path, error)) return path;
+  const bool missing = !error || error == std::errc::no_such_file_or_directory;
+  throw Error(missing ? ErrorKind::not_found : ErrorKind::open_read,
+              "Model folder " + folder + " cannot be opened (" +
+                  (error ? error.message() : "not a folder") +
+                  "); give a folder that holds model_index.json.",
+              folder);
+}
+
+std::string config_path(const std::string &folder) {
+  for (const char *name : {"config.json", "scheduler_config.json", "preprocessor_config.json",
+                           "tokenizer_config.json"})
+    if (is_there(fs::path(folder) / name)) return folder + "/" + name;
+  return folder + "/config.json";
+}
+
+struct WeightCandidate {
+  std::string name;
+  bool is_half;
+  bool is_index;
+};
+
+/// The names that diffusers and transformers give to weights.
+std::vector<WeightCandidate> weight_candidates(bool prefer_half) {
+  std::vector<WeightCandidate> candidates;
+  for (const std::string stem : {"diffusion_pytorch_model", "model"}) {
+    candidates.push_back({stem + ".safetensors", false, false});
+    candidates.push_back({stem + ".safetensors.index.json", false, true});
+    candidates.push_back({stem + ".fp16.safetensors", true, false});
+    candidates.push_back({stem + ".fp16.safetensors.index.json", true, true});
+    candidates.push_back({stem + ".safetensors.index.fp16.json", true, true});
+  }
+  std::stable_sort(candidates.begin(), candidates.end(), [&](const auto &a, const auto &b) {
+    return (a.is_half == prefer_half) > (b.is_half == prefer_half);
+  });
+  return candidates;
+}
+
+std::string first_pickle(const std::string &folder) {
+  static const std::set<std::string> pickles = {".bin", ".ckpt", ".pt", ".pth", ".pkl"};
+  std::set<std::string> found;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error))
+    if (pickles.count(entry->path().extension())) found.insert(entry->path().filename());
+  return found.empty() ? std::string() : *found.begin();
+}
+
+/// FNV-1a, 64 bits: tells versions of files apart, nothing more.
+class Hash {
+ public:
+  void add(const std::string &bytes) {
+    for (const unsigned char byte : bytes) value_ = (value_ ^ byte) * 0x100000001b3;
+    add(uint64_t(bytes.size()));
+  }
+  void add(uint64_t number) {
+    for (int i = 0; i < 8; ++i) value_ = (value_ ^ (number >> (8 * i) & 0xff)) * 0x100000001b3;
+  }
+  std::string text() const {
+    char digits[17];
+    std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(value_));
+    return digits;
+  }
+
+ private:
+  uint64_t value_ = 0xcbf29ce484222325;
+};
+
+void add_folder(Hash &hash, const fs::path &folder) {
+  std::set<fs::path> files;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error))
+    files.insert(entry->path());
+  for (const fs::path &path : files) {
+    struct stat status;
+    if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+    hash.add(path.filename().string());
+    for (const uint64_t number :
+         {uint64_t(status.st_size), uint64_t(status.st_ino), uint64_t(status.st_mtim.tv_sec),
+          uint64_t(status.st_mtim.tv_nsec)})
+      hash.add(number);
+    if (path.extension() == ".json")
+      hash.add(read_text(path, "Model configuration", max_index_bytes));
+  }
+}
+
+}  // namespace
+
+Component::Component(const std::string &folder, const std::string &class_name)
+    : folder_(folder),
+      config_(Config::read(config_path(folder))),
+      class_name_(class_name.empty() ? config_.class_name() : class_name) {}
+
+bool Component::has_weights() const {
+  for (const WeightCandidate &candidate : weight_candidates(false))
+    if (is_there(file(candidate.name))) return true;
+  return !first_pickle(folder_).empty();
+}
+
+std::vector<std::string> Component::weight_files(bool prefer_half) const {
+  const auto candidates = weight_candidates(prefer_half);
+  // A link into nowhere (an unfinished download) counts only where nothing better is there; opening
+  // it then says what is wrong with it.
+  for (const auto &usable : {is_reachable, is_there})
+    for (const WeightCandidate &candidate : candidates) {
+      const std::string path = file(candidate.name);
+      if (!usable(path)) continue;
+      return candidate.is_index ? shards(path) : std::vector<std::string>{path};
+    }
+  if (const std::string pickle = first_pickle(folder_); !pickle.empty())
+    throw Error(ErrorKind::open_read,
+                "Weights file " + file(pickle) +
+                    " is a pickle, which can run code and is never loaded; convert the snapshot "
+                    "once in Python with pipeline.save_pretrained(folder, "
+                    "safe_serialization=True).",
+                file(pickle));
+  throw Error(ErrorKind::not_found,
+              "Model folder " + folder_ +
+                  " holds no weights; expected diffusion_pytorch_model.safetensors or "
+                  "model.safetensors (or their .fp16. variants). Fetch the snapshot again.",
+              folder_);
+}
+
+std::vector<std::string> Component::shards(const std::string &index_file) const {
+  const auto damaged = [&](const std::string &problem) {
+    return Error(ErrorKind::open_read,
+                 "Weights index " + index_file + " " + problem + ". Fetch the snapshot again.",
+                 index_file);
+  };
+  const auto json = read_json(index_file, "Weights index", max_index_bytes);
+  if (!json.contains("weight_map") || !json["weight_map"].is_object() || json["weight_map"].empty())
+    throw damaged("is damaged: it holds no weight_map");
+  std::set<std::string> names;
+  for (const auto &[tensor, shard] : json["weight_map"].items()) {
+    if (!shard.is_string()) throw damaged("does not say in which file \"" + tensor + "\" is");
+    names.insert(shard.get<std::string>());
+  }
+  std::vector<std::string> paths;
+  for (const std::string &name : names) {
+    if (!is_plain_name(name)) throw damaged("names a file outside of its folder: \"" + name + "\"");
+    paths.push_back(file(name));
+  }
+  return paths;
+}
+
+Snapshot::Snapshot(const std::string &folder)
+    : folder_(canonical(folder)), index_(Config::read(folder_ + "/model_index.json")) {
+  for (const auto &[name, value] : index_.json().items()) {
+    // Components are [library, class]; [null, null] stands for one that was left out.
+    if (!value.is_array() || value.size() != 2 || !value[1].is_string()) continue;
+    if (!is_plain_name(name))
+      throw Error(ErrorKind::open_read,
+                  "Model configuration " + index_.origin() +
+                      " names a component outside of its folder: \"" + name +
+                      "\". Fetch the snapshot again.",
+                  index_.origin());
+    const std::string component_folder = folder_ + "/" + name;
+    if (!is_reachable(component_folder))
+      throw Error(ErrorKind::not_found,
+                  "Model folder " + folder_ + " lacks the folder " + name +
+                      " that its model_index.json lists. Fetch the snapshot again.",
+                  component_folder);
+    components_.emplace(name, Component(component_folder, value[1].get<std::string>()));
+  }
+}
+
+const Component &Snapshot::component(const std::string &name) const {
+  const auto found = components_.find(name);
+  if (found != components_.end()) return found->second;
+  throw Error(ErrorKind::open_read,
+              "Model configuration " + index_.origin() + " lists no " + name +
+                  "; this snapshot is not an upscaler, or is damaged.",
+              index_.origin());
+}
+
+void Snapshot::check_weights(bool prefer_half) const {
+  for (const auto &[name, component] : components_)
+    if (component.has_weights())
+      for (const std::string &path : component.weight_files(prefer_half)) SafetensorsFile{path};
+}
+
+std::string Snapshot::fingerprint() const {
+  Hash hash;
+  add_folder(hash, folder_);
+  for (const auto &[name, component] : components_) {
+    hash.add(name);
+    add_folder(hash, component.folder());
+  }
+  return hash.text();
+}
+
+}  // namespace livepeer

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "io/config.h"
+
+namespace livepeer {
+
+/// One folder of a snapshot (or a folder of its own, such as a safety checker's): a configuration,
+/// and weights or other files beside it.
+class Component {
+ public:
+  /// Reads config.json, scheduler_config.json, preprocessor_config.json or tokenizer_config.json,
+  /// whichever is there first. `class_name`: as the snapshot's index says; empty: as the
+  /// configuration says. Throws Error{not_found, open_read}.
+  explicit Component(const std::string &folder, const std::string &class_name = {});
+
+  const std::string &folder() const { return folder_; }
+  const std::string &class_name() const { return class_name_; }
+  const Config &config() const { return config_; }
+  /// Path of a file in this folder, there or not.
+  std::string file(const std::string &name) const { return folder_ + "/" + name; }
+
+  /// True where weights of any kind lie here, also of kinds that are refused.
+  bool has_weights() const;
+  /// The safetensors file, or the shards that a *.index.json names. The half-precision variant
+  /// (.fp16.) comes first if `prefer_half`, last otherwise. Throws Error{not_found} where there is
+  /// none, Error{open_read} for pickles (.bin), unreadable files and names that leave the folder.
+  std::vector<std::string> weight_files(bool prefer_half) const;
+
+ private:
+  std::vector<std::string> shards(const std::string &index_file) const;
+
+  std::string folder_;
+  Config config_;
+  std::string class_name_;
+};
+
+/// A model folder in the layout of Hugging Face diffusers: model_index.json names the components,
+/// each in a folder of its own. Opening reads configurations only.
+class Snapshot {
+ public:
+  /// Throws Error{not_found, open_read} naming the file, what was expected, and what to do.
+  explicit Snapshot(const std::string &folder);
+
+  /// The canonical path; symbolic links are resolved.
+  const std::string &folder() const { return folder_; }
+  /// model_index.json.
+  const Config &index() const { return index_; }
+  bool has(const std::string &component) const { return components_.count(component) > 0; }
+  /// Throws Error{open_read} where the index does not list it.
+  const Component &component(const std::string &name) const;
+  const std::map<std::string, Component> &components() const { return components_; }
+
+  /// Reads and checks the headers of all weights; no data.
+  void check_weights(bool prefer_half) const;
+  /// Changes whenever a file of the snapshot does: names, sizes, times, and the contents of
+  /// configurations.
+  std::string fingerprint() const;
+
+ private:
+  std::string folder_;
+  Config index_;
+  std::map<std::string, Component> components_;
+};
+
+}  // namespace livepeer
