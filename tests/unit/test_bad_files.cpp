@@ -167,7 +167,7 @@ TEST(GoodWeights, RandomDamageNeverCrashes) {
   uint32_t state = 1;
   const auto next = [&] { return state = state * 1664525 + 1013904223, state >> 8; };
   int refused = 0;
-  for (int round = 0; round < 2000; ++round) {
+  for (int round = 0; round < 500; ++round) {
     std::string bytes = good;
     for (uint32_t i = 0, count = 1 + next() % 3; i < count; ++i)
       bytes[next() % bytes.size()] = char(next());
@@ -181,7 +181,7 @@ TEST(GoodWeights, RandomDamageNeverCrashes) {
       ++refused;
     }
   }
-  EXPECT_GT(refused, 1000);
+  EXPECT_GT(refused, 250);
 }
 
 TEST(Writer, RefusesMissingAndSurplusDataAndLeavesNothing) {
@@ -333,14 +333,19 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto &info) { return info.param.name; });
 
 TEST(BadSnapshot, UnreadableFilesAreNamed) {
-  if (geteuid() == 0 && setegid(65534) == 0) ASSERT_EQ(seteuid(65534), 0);  // root reads everything
+  const bool is_root = geteuid() == 0;
+  if (is_root) {  // who may read everything
+    ASSERT_TRUE(setegid(65534) == 0 && seteuid(65534) == 0);
+  }
   {
     const TemporaryFolder folder;
     write_snapshot(folder.path());
     fs::permissions(folder / weights, fs::perms::none);
     expect_error([&] { Snapshot(folder.path()).check_weights(false); }, "cannot be read", weights);
   }
-  if (getuid() == 0) ASSERT_TRUE(seteuid(0) == 0 && setegid(0) == 0);
+  if (is_root) {
+    ASSERT_TRUE(seteuid(0) == 0 && setegid(0) == 0);
+  }
 }
 
 TEST(BadSnapshot, NamesThatAreNeitherFolderNorId) {
