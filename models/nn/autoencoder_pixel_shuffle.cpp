@@ -1,0 +1,49 @@
+#include "nn/autoencoder_pixel_shuffle.h"
+
+#include <cmath>
+
+namespace livepeer {
+namespace {
+
+/// The cubic convolution kernel (Keys 1981) with parameter `a`.
+double cubic(double x, double a) {
+  x = std::abs(x);
+  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+  if (x < 2) return (((x - 5) * x + 8) * x - 4) * a;
+  return 0;
+}
+
+}  // namespace
+
+AutoencoderPixelShuffle::AutoencoderPixelShuffle(const Config &config)
+    : scaling_factor_(config.require<double>("scaling_factor")) {
+  const auto a = config.get<double>("bicubic_coefficient", -0.5);
+  // Weights of the low-resolution pixels -radius..radius for each of the 4 positions inside one.
+  const auto taps = torch::empty({factor, 2 * radius + 1}, torch::kDouble);
+  for (int64_t phase = 0; phase < factor; ++phase)
+    for (int64_t tap = 0; tap <= 2 * radius; ++tap)
+      taps[phase][tap] =
+          cubic((double(phase) + 0.5) / double(factor) - 0.5 - double(tap - radius), a);
+  const auto plane = torch::einsum("ik,jl->ijkl", {taps, taps})
+                         .reshape({factor * factor, 2 * radius + 1, 2 * radius + 1});
+  kernel_ = torch::zeros({3, factor * factor, 3, 2 * radius + 1, 2 * radius + 1});
+  for (int64_t colour = 0; colour < 3; ++colour) kernel_[colour].select(1, colour).copy_(plane);
+  kernel_ = kernel_.flatten(0, 1);
+}
+
+torch::Tensor AutoencoderPixelShuffle::up(const torch::Tensor &low_res) const {
+  const auto padded = at::replication_pad2d(low_res, {radius, radius, radius, radius});
+  return at::conv2d(padded, kernel_.to(low_res.options()));
+}
+
+torch::Tensor AutoencoderPixelShuffle::decode(const torch::Tensor &latents,
+                                              const torch::Tensor &low_res) {
+  return at::pixel_shuffle(up(low_res).add_(latents), factor);
+}
+
+torch::Tensor AutoencoderPixelShuffle::encode(const torch::Tensor &high_res,
+                                              const torch::Tensor &low_res) const {
+  return at::pixel_unshuffle(high_res, factor) - up(low_res);
+}
+
+}  // namespace livepeer

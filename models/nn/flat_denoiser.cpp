@@ -1,0 +1,132 @@
+#include "nn/flat_denoiser.h"
+
+namespace livepeer {
+namespace {
+
+constexpr int64_t sinusoids = 64;
+
+/// Conditioning is tiny: float32 whatever the network's type. A source that collects complaints
+/// may have handed out nothing.
+torch::Tensor in_float(const torch::Tensor &parameter) {
+  return parameter.defined() ? parameter.to(torch::kFloat) : parameter;
+}
+
+Linear in_float(Linear linear) {
+  linear.weight = in_float(linear.weight);
+  linear.bias = in_float(linear.bias);
+  return linear;
+}
+
+/// `conv` with its weights multiplied per input or output channel, in the weights' own type.
+torch::Tensor scaled_weight(const Conv2d &conv, const torch::Tensor &scale) {
+  return (conv.weight.to(torch::kFloat) * scale)
+      .to(conv.weight.scalar_type())
+      .contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+}  // namespace
+
+FlatDenoiser::NumberEmbedding::NumberEmbedding(const ParameterScope &scope, int64_t dim)
+    : linear_1(in_float(Linear(scope / "linear_1", sinusoids, dim))),
+      linear_2(in_float(Linear(scope / "linear_2", dim, dim))) {}
+
+torch::Tensor FlatDenoiser::NumberEmbedding::operator()(const torch::Tensor &values) const {
+  return linear_2(at::silu(linear_1(timestep_embedding(values, sinusoids))));
+}
+
+FlatDenoiser::FlatDenoiser(const Config &config, const ParameterScope &scope)
+    : in_channels_(config.require<int64_t>("in_channels")),
+      out_channels_(config.require<int64_t>("out_channels")),
+      channels_(config.require<int64_t>("channels")),
+      gate_(in_float(scope.get("gate", {config.get<int64_t>("num_train_timesteps", 1000)}))),
+      time_embedding_(scope / "time_embedding", config.require<int64_t>("embedding_dim")),
+      level_embedding_(scope / "level_embedding", config.require<int64_t>("embedding_dim")),
+      text_projection_(
+          in_float(Linear(scope / "text_projection", config.require<int64_t>("text_dim"),
+                          config.require<int64_t>("embedding_dim"), false))),
+      text_origin_(in_float(scope.get("text_origin", {config.require<int64_t>("text_dim")}))),
+      film_(in_float(Linear(scope / "film", config.require<int64_t>("embedding_dim"),
+                            config.require<int64_t>("num_blocks") * 2 * channels_))),
+      conv_in_(scope / "conv_in", in_channels_, channels_, 3),
+      conv_mid_(scope / "conv_mid", channels_, channels_, 3),
+      conv_out_(scope / "conv_out", channels_, out_channels_, 3) {
+  const auto count = size_t(config.require<int64_t>("num_blocks"));
+  blocks_.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    const ParameterScope block = scope / "blocks" / i;
+    blocks_.push_back({Conv2d(block / "conv1", channels_, channels_, 3),
+                       Conv2d(block / "conv2", channels_, channels_, 3)});
+  }
+}
+
+torch::Tensor FlatDenoiser::forward(const torch::Tensor &sample, const torch::Tensor &timesteps,
+                                    const TextEmbeddings &text, const torch::Tensor &class_labels) {
+  const auto gates = input_gate(timesteps);
+  const auto films = film(timesteps, text, class_labels);
+  if (torch::GradMode::is_enabled()) return forward_batch(sample, gates, films);
+  if (sample.size(0) == 1) return forward_one(sample, gates[0], films[0]);
+  std::vector<torch::Tensor> results;
+  for (int64_t i = 0; i < sample.size(0); ++i)
+    results.push_back(forward_one(sample.narrow(0, i, 1), gates[i], films[i]));
+  return torch::cat(results);
+}
+
+/// [batch, in_channels]: sqrt(alphas_cumprod) for the latent, one for the picture.
+torch::Tensor FlatDenoiser::input_gate(const torch::Tensor &timesteps) const {
+  const auto index = timesteps.round().to(torch::kLong).clamp(0, gate_.size(0) - 1);
+  const auto latent = gate_.index_select(0, index).unsqueeze(1).expand({-1, out_channels_});
+  const auto picture =
+      torch::ones({timesteps.size(0), in_channels_ - out_channels_}, gate_.options());
+  return torch::cat({latent, picture}, 1);
+}
+
+/// [batch, blocks, 2, channels]: factor (one included) and shift.
+torch::Tensor FlatDenoiser::film(const torch::Tensor &timesteps, const TextEmbeddings &text,
+                                 const torch::Tensor &class_labels) const {
+  auto condition = time_embedding_(timesteps) + level_embedding_(class_labels);
+  // Relative to the empty prompt, which therefore contributes nothing.
+  if (text.pooled.defined())
+    condition = condition + text_projection_(text.pooled.to(torch::kFloat) - text_origin_);
+  const auto offset = torch::tensor({1.0F, 0.0F}, film_.weight.options()).view({1, 1, 2, 1});
+  return film_(at::silu(condition))
+             .to(torch::kFloat)
+             .view({-1, int64_t(blocks_.size()), 2, channels_}) +
+         offset;
+}
+
+torch::Tensor FlatDenoiser::forward_batch(const torch::Tensor &sample, const torch::Tensor &gate,
+                                          const torch::Tensor &film) const {
+  const auto input = (sample * gate.unsqueeze(2).unsqueeze(3))
+                         .to(conv_in_.weight.scalar_type())
+                         .contiguous(at::MemoryFormat::ChannelsLast);
+  const auto head = conv_in_(input);
+  const auto films = film.to(head.scalar_type()).unsqueeze(4).unsqueeze(5);
+  auto x = head;
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    const auto block_film = films.select(1, int64_t(i));
+    const auto hidden =
+        at::addcmul(block_film.select(1, 1), blocks_[i].conv1(x), block_film.select(1, 0));
+    x = x + blocks_[i].conv2(at::relu(hidden));
+  }
+  return conv_out_(at::relu(conv_mid_(x) + head)).to(torch::kFloat);
+}
+
+torch::Tensor FlatDenoiser::forward_one(const torch::Tensor &sample, const torch::Tensor &gate,
+                                        const torch::Tensor &film) const {
+  const auto type = conv_in_.weight.scalar_type();
+  const auto input = sample.to(type).contiguous(at::MemoryFormat::ChannelsLast);
+  const auto head = at::conv2d(input, scaled_weight(conv_in_, gate.view({1, -1, 1, 1})),
+                               conv_in_.bias, /*stride=*/1, /*padding=*/1);
+  auto x = head;
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    const Conv2d &conv1 = blocks_[i].conv1;
+    const auto factor = film[int64_t(i)][0], shift = film[int64_t(i)][1];
+    const auto bias = (conv1.bias.to(torch::kFloat) * factor + shift).to(type);
+    auto hidden = at::conv2d(x, scaled_weight(conv1, factor.view({-1, 1, 1, 1})), bias,
+                             /*stride=*/1, /*padding=*/1);
+    x = blocks_[i].conv2(hidden.relu_()).add_(x);
+  }
+  return conv_out_(conv_mid_(x).add_(head).relu_()).to(torch::kFloat);
+}
+
+}  // namespace livepeer

@@ -1,0 +1,42 @@
+#include "train/batch.h"
+
+namespace livepeer::train {
+
+uint64_t iteration_seed(uint64_t seed, int64_t iteration) {
+  // splitmix64: neighbouring iterations get unrelated streams.
+  uint64_t z = seed * 0x9E3779B97F4A7C15 + uint64_t(iteration) * 0xBF58476D1CE4E5B9;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+  return z ^ (z >> 31);
+}
+
+BatchSource::BatchSource(const Options &options, const PictureSet &pictures,
+                         const NoiseSchedule &low_res_schedule)
+    : options_(options), pictures_(pictures), low_res_schedule_(low_res_schedule) {}
+
+Batch BatchSource::make(int64_t index) const {
+  const uint64_t seed = iteration_seed(options_.seed, index);
+  std::mt19937_64 random(seed);
+  std::uniform_real_distribution<double> uniform(0, 1);
+  std::uniform_int_distribution<int64_t> level(1, options_.max_noise_level);
+  const int64_t count = options_.batch, side = options_.patch * 4;
+
+  const auto bytes = torch::empty({count, side, side, 3}, torch::kByte);
+  for (int64_t i = 0; i < count; ++i)
+    bytes[i].copy_(
+        pictures_.cut(pictures_.choose(random, options_.candidates), unsigned(random() & 7)));
+  const auto high_res =
+      bytes.permute({0, 3, 1, 2}).to(torch::kFloat).contiguous(at::MemoryFormat::Contiguous) / 255;
+  auto low_res = quantised(shrink(high_res, Kernel::cubic));
+  const auto levels = torch::zeros({count}, torch::kLong);
+  for (int64_t i = 0; i < count; ++i) {
+    if (uniform(random) >= options_.clean_share)
+      low_res[i].copy_(degrade(high_res[i], Degradation::draw(random), random));
+    if (uniform(random) >= options_.noise_free_share) levels[i] = level(random);
+  }
+  const auto generator = at::detail::createCPUGenerator(seed);
+  const auto noise = torch::randn(low_res.sizes(), generator);
+  return {high_res * 2 - 1, low_res_schedule_.add_noise(low_res * 2 - 1, noise, levels), levels};
+}
+
+}  // namespace livepeer::train

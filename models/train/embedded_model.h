@@ -1,0 +1,49 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "diffusion/noise_schedule.h"
+#include "nn/autoencoder_pixel_shuffle.h"
+#include "nn/flat_denoiser.h"
+#include "train/options.h"
+#include "train/weights.h"
+
+namespace livepeer::train {
+
+/// The model being trained: its networks on trainable weights, and its checkpoint.
+class EmbeddedModel {
+ public:
+  explicit EmbeddedModel(const Options &options);
+
+  /// Where a run stands.
+  struct Position {
+    int64_t iteration = 0;
+    double seconds = 0;  ///< spent on this schedule, earlier runs included
+  };
+  void save(const Position &position) const;
+  /// False where the options' folder holds no checkpoint; then nothing changed.
+  bool load(Position &position);
+
+  /// The averaged weights in bfloat16, as they will ship.
+  std::unique_ptr<FlatDenoiser> shipped_denoiser() const;
+
+  const Options &options() const { return options_; }
+  const NoiseSchedule &schedule() const { return schedule_; }
+  const NoiseSchedule &low_res_schedule() const { return low_res_schedule_; }
+  const Weights &weights() const { return weights_; }
+  Weights &weights() { return weights_; }
+  AutoencoderPixelShuffle &vae() { return vae_; }
+  FlatDenoiser &denoiser() { return denoiser_; }
+
+ private:
+  std::string checkpoint_path() const { return options_.out + "/checkpoint.pt"; }
+
+  Options options_;
+  NoiseSchedule schedule_, low_res_schedule_;
+  Weights weights_;
+  AutoencoderPixelShuffle vae_;
+  FlatDenoiser denoiser_;
+};
+
+}  // namespace livepeer::train

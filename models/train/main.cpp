@@ -1,0 +1,145 @@
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <sstream>
+
+#include "train/credits.h"
+#include "train/evaluation.h"
+#include "train/snapshot_export.h"
+#include "train/text_file.h"
+#include "train/trainer.h"
+
+namespace livepeer::train {
+namespace {
+
+/// Everything that can be said on the command line.
+struct CommandLine {
+  Options options;
+  SnapshotDefaults defaults;
+  std::string snapshot;  ///< folder to export to or to evaluate
+  std::vector<int> steps = {1, 2, 4, 8};
+};
+
+using Setters = std::map<std::string, std::function<void(const std::string &)>>;
+
+Setters setters(CommandLine &line) {
+  const auto text = [](std::string &into) {
+    return [&into](const std::string &value) { into = value; };
+  };
+  const auto integer = [](auto &into) {
+    return [&into](const std::string &value) {
+      into = std::decay_t<decltype(into)>(std::stoll(value));
+    };
+  };
+  const auto number = [](double &into) {
+    return [&into](const std::string &value) { into = std::stod(value); };
+  };
+  Options &o = line.options;
+  return {{"--data", text(o.data)},
+          {"--validation", text(o.validation)},
+          {"--out", text(o.out)},
+          {"--snapshot", text(line.snapshot)},
+          {"--channels", integer(o.channels)},
+          {"--blocks", integer(o.blocks)},
+          {"--batch", integer(o.batch)},
+          {"--patch", integer(o.patch)},
+          {"--candidates", integer(o.candidates)},
+          {"--learning-rate", number(o.learning_rate)},
+          {"--minutes", number(o.minutes)},
+          {"--iterations", integer(o.iterations)},
+          {"--stop-after", integer(o.stop_after)},
+          {"--clean-share", number(o.clean_share)},
+          {"--noise-free-share", number(o.noise_free_share)},
+          {"--distinct-batches", integer(o.distinct_batches)},
+          {"--checkpoint-minutes", number(o.checkpoint_minutes)},
+          {"--validation-minutes", number(o.validation_minutes)},
+          {"--seed", integer(o.seed)},
+          {"--device", text(o.device)},
+          {"--precision", [&o](const std::string &value) { o.bfloat16 = value != "float32"; }},
+          {"--default-steps", integer(line.defaults.steps)},
+          {"--noise-temperature", number(line.defaults.noise_temperature)},
+          {"--steps", [&line](const std::string &value) {
+             line.steps.clear();
+             std::istringstream list(value);
+             for (std::string item; std::getline(list, item, ',');)
+               line.steps.push_back(std::stoi(item));
+           }}};
+}
+
+void require(const std::string &value, const char *option) {
+  if (value.empty()) throw Error(ErrorKind::settings, std::string("Give ") + option + ".");
+}
+
+void run_training(const CommandLine &line) {
+  const Options &options = line.options;
+  require(options.data, "--data");
+  if (options.minutes <= 0 && options.iterations <= 0)
+    throw Error(ErrorKind::settings, "Give --minutes or --iterations.");
+  Trainer trainer(options, read_picture_folder(options.data, /*halve_photos=*/true),
+                  options.validation.empty()
+                      ? std::vector<Picture>()
+                      : read_picture_folder(options.validation, /*halve_photos=*/false));
+  trainer.run();
+}
+
+void run_export(const CommandLine &line) {
+  require(line.snapshot, "--snapshot");
+  EmbeddedModel model(line.options);
+  EmbeddedModel::Position position;
+  if (!model.load(position))
+    throw Error(ErrorKind::not_found, "No checkpoint in " + line.options.out + "; train first.");
+  export_snapshot(line.snapshot, model, line.defaults);
+  std::printf("exported iteration %lld to %s\n", (long long)position.iteration,
+              line.snapshot.c_str());
+}
+
+void run_evaluation(const CommandLine &line) {
+  require(line.snapshot, "--snapshot");
+  require(line.options.validation, "--validation");
+  std::printf("%-10s %8s %10s %12s\n", "", "PSNR-Y", "sharpness", "consistency");
+  for (const EvaluationRow &row :
+       evaluate(line.snapshot, read_picture_folder(line.options.validation, false), line.steps,
+                line.defaults.noise_temperature, line.options.bfloat16))
+    std::printf("%-10s %8.3f %10.3f %12.2f\n", row.name.c_str(), row.quality.psnr_y,
+                row.quality.sharpness, row.quality.consistency);
+}
+
+void run_credits(const CommandLine &line) {
+  require(line.options.data, "--data");
+  require(line.snapshot, "--snapshot");
+  write_text(line.snapshot + "/CREDITS.md", credits(line.options.data));
+}
+
+const std::map<std::string, void (*)(const CommandLine &)> commands = {
+    {"train", run_training},
+    {"export", run_export},
+    {"evaluate", run_evaluation},
+    {"credits", run_credits},
+};
+
+int main(int argc, char **argv) try {
+  const auto command = commands.find(argc > 1 ? argv[1] : "");
+  if (command == commands.end())
+    throw Error(ErrorKind::settings,
+                "Say what to do: train, export, evaluate or credits; models/train/README.md "
+                "explains the options.");
+  CommandLine line;
+  const Setters known = setters(line);
+  for (int i = 2; i < argc; i += 2) {
+    const auto setter = known.find(argv[i]);
+    if (setter == known.end() || i + 1 == argc)
+      throw Error(ErrorKind::settings,
+                  "Option " + std::string(argv[i]) + " is unknown or has no value.");
+    setter->second(argv[i + 1]);
+  }
+  command->second(line);
+  return 0;
+} catch (const std::exception &error) {
+  std::fprintf(stderr, "livepeer-train: %s\n", error.what());
+  return 1;
+}
+
+}  // namespace
+}  // namespace livepeer::train
+
+int main(int argc, char **argv) { return livepeer::train::main(argc, argv); }

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace livepeer::train {
+
+/// What a run is made of; the command line fills it. A resumed run must be given the same values.
+struct Options {
+  std::string data;        ///< folder of training pictures with manifest.json
+  std::string validation;  ///< folder of pictures to measure on; empty: none
+  std::string out = "checkpoints";
+  int64_t channels = 48;
+  int64_t blocks = 8;
+  int64_t batch = 16;
+  int64_t patch = 32;  ///< side in low-resolution pixels
+  int candidates = 4;  ///< random crops of which the most detailed is taken
+  double learning_rate = 1.5e-3;
+  double minutes = 0;      ///< length of the schedule in wall-clock time, resumed runs added up ...
+  int64_t stop_after = 0;  ///< > 0: leave after so many iterations of this run, to go on later
+  int64_t iterations = 0;  ///< ... or in iterations
+  double clean_share = 0.7;       ///< pairs made by plain antialiased bicubic
+  double noise_free_share = 0.8;  ///< pairs at noise level 0
+  int64_t max_noise_level = 350;
+  int64_t distinct_batches = 0;  ///< > 0: only so many, over and over (to see it overfit)
+  double checkpoint_minutes = 10;
+  double validation_minutes = 5;
+  uint64_t seed = 1;
+  std::string device = "cpu";
+  bool bfloat16 = true;
+};
+
+}  // namespace livepeer::train

@@ -1,0 +1,143 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+#include "train/autocast.h"
+
+namespace livepeer::train {
+namespace {
+
+constexpr double warm_up = 100;         // iterations
+constexpr double fidelity_phase = 0.6;  // of the schedule: mostly pure noise
+constexpr double squared_share = 0.25;  // brings both losses' gradients to one scale
+constexpr double charbonnier = 0.05;    // below this an error counts squared
+
+class Stopwatch {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// Warm-up, then half a cosine down to almost nothing.
+double learning_rate(double peak, int64_t iteration, double progress) {
+  const double cosine = 0.5 + 0.5 * std::cos(std::min(progress, 1.0) * 3.14159265358979);
+  return peak * std::min(1.0, double(iteration + 1) / warm_up) * (0.003 + 0.997 * cosine);
+}
+
+}  // namespace
+
+Trainer::Trainer(const Options &options, std::vector<Picture> training,
+                 std::vector<Picture> validation)
+    : options_(options),
+      model_(options),
+      pictures_(std::move(training), options.patch * 4),
+      validation_(std::move(validation)),
+      batches_(options_, pictures_, model_.low_res_schedule()) {}
+
+double Trainer::progress() const {
+  return options_.iterations > 0 ? double(position_.iteration) / double(options_.iterations)
+                                 : position_.seconds / (60 * options_.minutes);
+}
+
+double Trainer::step(const Batch &batch, double progress) {
+  const torch::Device device(options_.device);
+  const int64_t count = batch.high_res.size(0), last = model_.schedule().size() - 1;
+  auto generator =
+      at::detail::createCPUGenerator(iteration_seed(~options_.seed, position_.iteration));
+  const auto at_last = torch::rand({count}, generator) < (progress < fidelity_phase ? 0.75 : 0.4);
+  const auto timesteps =
+      torch::where(at_last, torch::full({count}, last, torch::kLong),
+                   torch::randint(0, last + 1, {count}, generator, torch::kLong));
+  const auto noise = torch::randn(
+      {count, model_.vae().latent_channels(), batch.low_res.size(2), batch.low_res.size(3)},
+      generator);
+
+  const auto latents =
+      model_.vae().encode(batch.high_res, batch.low_res) * model_.vae().scaling_factor();
+  const auto noised = model_.schedule().add_noise(latents, noise, timesteps);
+  const auto target = model_.schedule().velocity(latents, noise, timesteps).to(device);
+  const auto sample = torch::cat({noised, batch.low_res}, 1).to(device);
+
+  torch::Tensor prediction;
+  {
+    const Autocast autocast(device.type(), options_.bfloat16);
+    prediction = model_.denoiser().forward(sample, timesteps.to(device, torch::kFloat), {},
+                                           batch.noise_levels.to(device));
+  }
+  // Robust at pure noise, where the error is that of plain super-resolution; squared elsewhere,
+  // where the denoised estimate must be the posterior's mean. Nearly clean latents count less.
+  const auto squared = (prediction - target).square();
+  const auto robust = (squared + charbonnier * charbonnier).sqrt() - charbonnier;
+  const auto signal = model_.schedule().alphas_cumprod.index_select(0, timesteps);
+  const auto weight =
+      squared_share * (5 * (1 - signal)).clamp_max(1).to(device).view({-1, 1, 1, 1});
+  const auto loss =
+      torch::where(at_last.to(device).view({-1, 1, 1, 1}), robust, squared * weight).mean();
+  loss.backward();
+  model_.weights().update(learning_rate(options_.learning_rate, position_.iteration, progress));
+  ++position_.iteration;
+  return loss.item<double>();
+}
+
+void Trainer::report_validation() {
+  if (validation_.empty()) return;
+  const ValidationResult result = validate(validation_, *model_.shipped_denoiser(), model_.vae(),
+                                           model_.schedule().size() - 1, options_.device);
+  std::printf("validation  bicubic %.3f dB  model %.3f dB  gain %+.3f dB\n", result.bicubic,
+              result.model, result.model - result.bicubic);
+  std::fflush(stdout);
+}
+
+void Trainer::run() {
+  if (model_.load(position_))
+    std::printf("resuming at iteration %lld, minute %.1f\n", (long long)position_.iteration,
+                position_.seconds / 60);
+  const Stopwatch watch;
+  const double before = position_.seconds;
+  const int64_t first = position_.iteration;
+  double next_line = position_.seconds,
+         next_check = position_.seconds + 60 * options_.checkpoint_minutes,
+         next_measure = position_.seconds + 60 * options_.validation_minutes, loss_sum = 0;
+  int64_t loss_count = 0;
+  while (progress() < 1 &&
+         (options_.stop_after == 0 || position_.iteration - first < options_.stop_after)) {
+    const int64_t batch = options_.distinct_batches > 0
+                              ? position_.iteration % options_.distinct_batches
+                              : position_.iteration;
+    loss_sum += step(batches_.make(batch), progress());
+    ++loss_count;
+    position_.seconds = before + watch.seconds();
+    if (position_.seconds >= next_line) {
+      next_line = position_.seconds + 15;
+      const double rate = double((position_.iteration - first) * options_.batch) / watch.seconds();
+      const double done = progress();
+      std::printf("iteration %lld  loss %.4f  %.1f patches/s  %.1f %%  ETA %.1f min\n",
+                  (long long)position_.iteration, loss_sum / double(loss_count), rate, 100 * done,
+                  options_.iterations > 0 ? double(options_.iterations - position_.iteration) *
+                                                double(options_.batch) / rate / 60
+                                          : options_.minutes - position_.seconds / 60);
+      std::fflush(stdout);
+      loss_sum = 0;
+      loss_count = 0;
+    }
+    if (position_.seconds >= next_check) {
+      next_check = position_.seconds + 60 * options_.checkpoint_minutes;
+      model_.save(position_);
+    }
+    if (position_.seconds >= next_measure) {
+      next_measure = position_.seconds + 60 * options_.validation_minutes;
+      report_validation();
+    }
+  }
+  model_.save(position_);
+  report_validation();
+}
+
+}  // namespace livepeer::train

@@ -1,0 +1,126 @@
+#include "train/weights.h"
+
+#include <cmath>
+
+#include "runtime/error.h"
+
+namespace livepeer::train {
+namespace {
+
+constexpr double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-8, weight_decay = 1e-4, max_norm = 1.0;
+
+bool ends_with(const std::string &text, const std::string &end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+}  // namespace
+
+Weights::Weights(uint64_t seed, torch::Device device)
+    : random_(at::detail::createCPUGenerator(seed)), device_(device) {}
+
+void Weights::set_constant(const std::string &name, const torch::Tensor &value) {
+  constants_[name] = value.to(device_, torch::kFloat);
+}
+
+torch::Tensor Weights::get(std::initializer_list<std::string> names, at::IntArrayRef shape) {
+  const std::string &name = *names.begin();
+  if (const auto constant = constants_.find(name); constant != constants_.end())
+    return constant->second;
+  const auto [entry, fresh] = parameters_.try_emplace(name);
+  Parameter &parameter = entry->second;
+  if (fresh) {
+    parameter.value = initial(name, shape).to(device_);
+    parameter.average = parameter.value.clone();
+    parameter.moment1 = torch::zeros_like(parameter.value);
+    parameter.moment2 = torch::zeros_like(parameter.value);
+    parameter.value.requires_grad_();
+  }
+  return parameter.value;
+}
+
+/// He's initialisation, except that every residual branch and output starts small, so that the
+/// first prediction is the bicubic picture.
+torch::Tensor Weights::initial(const std::string &name, at::IntArrayRef shape) {
+  if (ends_with(name, "bias") || ends_with(name, "film.weight") ||
+      ends_with(name, "text_projection.weight"))
+    return torch::zeros(shape);
+  if (shape.size() == 1) return torch::ones(shape);
+  if (ends_with(name, "embedding.weight")) return torch::randn(shape, random_) * 0.02;
+  double fan_in = 1;
+  for (size_t i = 1; i < shape.size(); ++i) fan_in *= double(shape[i]);
+  const bool residual = ends_with(name, "conv2.weight") || ends_with(name, "conv_out.weight");
+  return torch::randn(shape, random_) * (std::sqrt(2 / fan_in) * (residual ? 0.1 : 1));
+}
+
+double Weights::update(double learning_rate) {
+  torch::NoGradGuard no_grad;
+  ++updates_;
+  torch::Tensor square = torch::zeros({}, device_);
+  for (const auto &[name, parameter] : parameters_)
+    if (parameter.value.grad().defined()) square += parameter.value.grad().square().sum();
+  const double norm = std::sqrt(square.item<double>());
+  const double clip = std::min(1.0, max_norm / (norm + 1e-6));
+  const double correction1 = 1 - std::pow(beta1, double(updates_));
+  const double correction2 = 1 - std::pow(beta2, double(updates_));
+  // Young averages follow quickly, or they would remember the random start.
+  const double decay = std::min(0.999, double(1 + updates_) / double(10 + updates_));
+  for (auto &[name, parameter] : parameters_) {
+    auto &gradient = parameter.value.mutable_grad();
+    if (gradient.defined()) {
+      gradient.mul_(clip);
+      parameter.moment1.lerp_(gradient, 1 - beta1);
+      parameter.moment2.mul_(beta2).addcmul_(gradient, gradient, 1 - beta2);
+      if (parameter.value.dim() > 1) parameter.value.mul_(1 - learning_rate * weight_decay);
+      parameter.value.addcdiv_(parameter.moment1,
+                               (parameter.moment2 / correction2).sqrt_().add_(epsilon),
+                               -learning_rate / correction1);
+      gradient.reset();
+    }
+    parameter.average.lerp_(parameter.value, 1 - decay);
+  }
+  return norm;
+}
+
+std::map<std::string, torch::Tensor> Weights::average(torch::ScalarType type) const {
+  std::map<std::string, torch::Tensor> result = constants_;
+  for (const auto &[name, parameter] : parameters_)
+    result[name] = parameter.average.to(type, /*non_blocking=*/false, /*copy=*/true);
+  return result;
+}
+
+void Weights::save(torch::serialize::OutputArchive &archive) const {
+  for (const auto &[name, parameter] : parameters_) {
+    archive.write("value/" + name, parameter.value.detach());
+    archive.write("average/" + name, parameter.average);
+    archive.write("moment1/" + name, parameter.moment1);
+    archive.write("moment2/" + name, parameter.moment2);
+  }
+  archive.write("updates", torch::tensor(updates_));
+}
+
+void Weights::load(torch::serialize::InputArchive &archive) {
+  torch::NoGradGuard no_grad;
+  const auto read = [&](const std::string &key, torch::Tensor &into) {
+    torch::Tensor stored;
+    if (archive.try_read(key, stored)) into.copy_(stored);
+  };
+  for (auto &[name, parameter] : parameters_) {
+    read("value/" + name, parameter.value);
+    read("average/" + name, parameter.average);
+    read("moment1/" + name, parameter.moment1);
+    read("moment2/" + name, parameter.moment2);
+  }
+  torch::Tensor updates;
+  archive.read("updates", updates);
+  updates_ = updates.item<int64_t>();
+}
+
+torch::Tensor TensorMapSource::get(std::initializer_list<std::string> names,
+                                   at::IntArrayRef shape) {
+  const auto found = tensors_.find(*names.begin());
+  if (found == tensors_.end() || found->second.sizes() != shape)
+    throw Error(ErrorKind::open_read, "Parameter " + *names.begin() + " is missing or misshapen.");
+  return found->second;
+}
+
+}  // namespace livepeer::train

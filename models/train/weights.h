@@ -1,0 +1,60 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "nn/parameter_source.h"
+
+namespace livepeer::train {
+
+/// The parameters being trained, by name: master weights in float32, their running average (what
+/// is validated and exported) and AdamW's moments. As a ParameterSource it makes the parameter a
+/// module asks for, the first time it asks.
+class Weights : public ParameterSource {
+ public:
+  Weights(uint64_t seed, torch::Device device);
+  /// A constant that modules can ask for and the optimizer leaves alone.
+  void set_constant(const std::string &name, const torch::Tensor &value);
+
+  torch::Tensor get(std::initializer_list<std::string> names, at::IntArrayRef shape) override;
+
+  /// One AdamW update with gradients clipped to norm 1, then the average; clears the gradients.
+  /// Returns the gradient norm before clipping.
+  double update(double learning_rate);
+  int64_t updates() const { return updates_; }
+
+  /// Averages and constants, cut off from training, cast to `type` (constants stay float32).
+  std::map<std::string, torch::Tensor> average(torch::ScalarType type) const;
+
+  void save(torch::serialize::OutputArchive &archive) const;
+  /// Parameters the archive does not know keep their fresh values.
+  void load(torch::serialize::InputArchive &archive);
+
+ private:
+  struct Parameter {
+    torch::Tensor value, average, moment1, moment2;
+  };
+  torch::Tensor initial(const std::string &name, at::IntArrayRef shape);
+
+  at::Generator random_;
+  torch::Device device_;
+  std::map<std::string, torch::Tensor> constants_;
+  std::map<std::string, Parameter> parameters_;
+  int64_t updates_ = 0;
+};
+
+/// Serves tensors from a map, under a prefix of names: modules made of it share the tensors.
+class TensorMapSource : public ParameterSource {
+ public:
+  explicit TensorMapSource(std::map<std::string, torch::Tensor> tensors)
+      : tensors_(std::move(tensors)) {}
+  torch::Tensor get(std::initializer_list<std::string> names, at::IntArrayRef shape) override;
+
+ private:
+  std::map<std::string, torch::Tensor> tensors_;
+};
+
+}  // namespace livepeer::train
