@@ -1,0 +1,36 @@
+#pragma once
+
+#include "gst/gstlivepeerprelude.h"
+
+G_BEGIN_DECLS
+
+/** How many times wider and higher the output is. */
+#define GST_LIVEPEER_UPSCALE_FACTOR 4
+/** Largest width and height of an input frame: four times it is the largest size that GstVideoInfo
+ * takes. */
+#define GST_LIVEPEER_UPSCALE_MAX_SIDE 8191
+/** 8-bit RGB, packed or planar, with or without alpha. */
+#define GST_LIVEPEER_UPSCALE_FORMATS \
+  "{ RGB, BGR, RGBA, BGRA, ARGB, ABGR, RGBx, BGRx, xRGB, xBGR, GBR, GBRA, RGBP, BGRP }"
+#define GST_LIVEPEER_UPSCALE_SINK_CAPS                  \
+  "video/x-raw, format = " GST_LIVEPEER_UPSCALE_FORMATS \
+  ", width = [ 1, 8191 ], height = [ 1, 8191 ], framerate = [ 0, max ]"
+#define GST_LIVEPEER_UPSCALE_SRC_CAPS                   \
+  "video/x-raw, format = " GST_LIVEPEER_UPSCALE_FORMATS \
+  ", width = [ 4, 32764, 4 ], height = [ 4, 32764, 4 ], framerate = [ 0, max ]"
+
+/**
+ * gst_livepeer_upscale_transform_caps:
+ * @direction: the pad that @caps are of
+ * @caps: caps of one side
+ *
+ * The caps of the other side: widths and heights times four (from the sink) or divided by four
+ * (from the source; sizes that are not a multiple of four are left out). Structures that cannot be
+ * progressive video in system memory are left out. All other fields pass unchanged.
+ *
+ * Returns: (transfer full): caps, maybe empty
+ */
+GST_LIVEPEER_API
+GstCaps *gst_livepeer_upscale_transform_caps(GstPadDirection direction, GstCaps *caps);
+
+G_END_DECLS

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "gst/gstlivepeerprelude.h"
+
+G_BEGIN_DECLS
+
+/** Plain (Lanczos) scaling between two fixed sizes of pixels without padding. One thread at a time.
+ */
+typedef struct _GstLivepeerScaler GstLivepeerScaler;
+
+/**
+ * gst_livepeer_scaler_new:
+ * @format: %GST_VIDEO_FORMAT_RGB or %GST_VIDEO_FORMAT_GRAY8
+ *
+ * Returns: (transfer full): a scaler; free it with gst_livepeer_scaler_free()
+ */
+GST_LIVEPEER_API
+GstLivepeerScaler *gst_livepeer_scaler_new(GstVideoFormat format, gint in_width, gint in_height,
+                                           gint out_width, gint out_height);
+
+GST_LIVEPEER_API
+void gst_livepeer_scaler_free(GstLivepeerScaler *scaler);
+
+/** Scales the pixels at @in into @out. */
+GST_LIVEPEER_API
+void gst_livepeer_scaler_process(GstLivepeerScaler *scaler, const guint8 *in, guint8 *out);
+
+G_END_DECLS
