@@ -86,7 +86,7 @@ static gboolean make_progressive(GstStructure *structure) {
   if (mode == NULL) return TRUE;
   g_value_init(&progressive, G_TYPE_STRING);
   g_value_set_static_string(&progressive, "progressive");
-  possible = gst_value_can_intersect(mode, &progressive);
+  possible = gst_value_intersect(NULL, mode, &progressive);
   if (possible) gst_structure_set_value(structure, "interlace-mode", &progressive);
   g_value_unset(&progressive);
   return possible;

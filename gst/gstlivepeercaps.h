@@ -14,10 +14,10 @@ G_BEGIN_DECLS
   "{ RGB, BGR, RGBA, BGRA, ARGB, ABGR, RGBx, BGRx, xRGB, xBGR, GBR, GBRA, RGBP, BGRP }"
 #define GST_LIVEPEER_UPSCALE_SINK_CAPS                  \
   "video/x-raw, format = " GST_LIVEPEER_UPSCALE_FORMATS \
-  ", width = [ 1, 8191 ], height = [ 1, 8191 ], framerate = [ 0, max ]"
+  ", width = [ 1, 8191 ], height = [ 1, 8191 ], framerate = (fraction) [ 0, max ]"
 #define GST_LIVEPEER_UPSCALE_SRC_CAPS                   \
   "video/x-raw, format = " GST_LIVEPEER_UPSCALE_FORMATS \
-  ", width = [ 4, 32764, 4 ], height = [ 4, 32764, 4 ], framerate = [ 0, max ]"
+  ", width = [ 4, 32764, 4 ], height = [ 4, 32764, 4 ], framerate = (fraction) [ 0, max ]"
 
 /**
  * gst_livepeer_upscale_transform_caps:

@@ -30,4 +30,8 @@ class Error : public std::runtime_error {
   std::string detail_;
 };
 
+/// Whatever is being thrown, as an Error; for catch-all handlers at borders that no exception may
+/// cross. `doing` completes "The engine failed while ...".
+Error current_error(const std::string &doing);
+
 }  // namespace livepeer

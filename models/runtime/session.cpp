@@ -2,31 +2,15 @@
 
 #include <algorithm>
 #include <new>
+#include <string>
 #include <utility>
+
+#include "runtime/memory.h"
 
 namespace livepeer {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-/// Whatever is being thrown, as an Error.
-Error current_error(const char *doing) {
-  try {
-    throw;
-  } catch (const Error &error) {
-    return error;
-  } catch (const std::bad_alloc &error) {
-    return Error(ErrorKind::no_space,
-                 "There is not enough memory; lower memory-budget or tile-size, or use smaller "
-                 "frames",
-                 std::string(doing) + ": " + error.what());
-  } catch (const std::exception &error) {
-    return Error(ErrorKind::failed, std::string("The engine failed while ") + doing, error.what());
-  } catch (...) {
-    return Error(ErrorKind::failed, std::string("The engine failed while ") + doing,
-                 "an exception of unknown type");
-  }
-}
 
 }  // namespace
 
@@ -51,7 +35,7 @@ std::shared_ptr<Job> Session::submit(JobRequest request) {
     const std::optional<Error> error = load_error_;
     lock.unlock();
     if (error)
-      fail(job, *error);
+      refuse(job, *error);
     else
       job->cancel();
     return job;
@@ -63,6 +47,11 @@ std::shared_ptr<Job> Session::submit(JobRequest request) {
 }
 
 void Session::flush() { cancel_jobs(false); }
+
+void Session::forget() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  reset_ = true;
+}
 
 void Session::close() {
   cancel_jobs(true);
@@ -89,6 +78,22 @@ SessionStats Session::stats() const {
   SessionStats stats = stats_;
   stats.queue_depth = queue_.size() + (current_ ? 1 : 0);
   return stats;
+}
+
+void Session::check_memory(int width, int height) const {
+  const std::shared_ptr<UpscaleModel> model = this->model();
+  if (!model) return;
+  const uint64_t needed = model->memory_estimate(width, height, limits_);
+  const uint64_t allowed = limits_.memory_budget
+                               ? limits_.memory_budget
+                               : (model->device() == "cpu" ? available_memory() : 0);
+  if (allowed == 0 || needed <= allowed) return;
+  throw Error(ErrorKind::no_space,
+              "The frame needs more memory than there is; scale it down in front, lower tile-size, "
+              "or raise memory-budget",
+              std::to_string(width) + "x" + std::to_string(height) + " needs about " +
+                  std::to_string(needed >> 20) + " MiB, " + std::to_string(allowed >> 20) +
+                  " MiB are allowed");
 }
 
 std::shared_ptr<UpscaleModel> Session::model() const {
@@ -153,12 +158,12 @@ bool Session::load() {
       load_error_ = error;
       jobs.swap(queue_);
     }
-    for (const auto &job : jobs) fail(job, error);
+    for (const auto &job : jobs) refuse(job, error);
     return false;
   }
 }
 
-void Session::fail(const std::shared_ptr<Job> &job, const Error &error) {
+void Session::refuse(const std::shared_ptr<Job> &job, const Error &error) {
   JobResult result;
   result.outcome = JobResult::Outcome::failed;
   result.error = error;
@@ -209,6 +214,7 @@ JobResult Session::infer(Job &job, const JobRequest &request) {
   result.inferred = plan.whole_frame || !plan.regions.empty();
   result.reused = !plan.whole_frame;
   if (plan.whole_frame) {
+    check_memory(low_res.width, low_res.height);
     const Rect all{0, 0, low_res.width, low_res.height};
     result.high_res = std::make_shared<Frame>(upscale(job, request, all, result));
     temporal_.remember(request, result.high_res);

@@ -47,9 +47,14 @@ class Session {
   std::shared_ptr<Job> submit(JobRequest request);
   /// Cancels all jobs and forgets the frames before.
   void flush();
+  /// Forgets the frames before, from the next job that starts on.
+  void forget();
   /// Cancels the load and all jobs. The worker leaves when it notices; nobody waits for it.
   void close();
   SessionStats stats() const;
+  /// Throws Error{no_space} with the numbers when a frame of this size needs more memory than it
+  /// may take or than there is. Knows nothing, and passes, until the model is loaded.
+  void check_memory(int width, int height) const;
   /// The weights; null until loaded. Holding it keeps them for the next session.
   std::shared_ptr<UpscaleModel> model() const;
 
@@ -62,7 +67,7 @@ class Session {
   JobResult compute(Job &job);
   JobResult infer(Job &job, const JobRequest &request);
   Frame upscale(Job &job, const JobRequest &request, const Rect &region, JobResult &result);
-  void fail(const std::shared_ptr<Job> &job, const Error &error);
+  void refuse(const std::shared_ptr<Job> &job, const Error &error);
   void count(const JobResult &result);
 
   const ModelSpec spec_;

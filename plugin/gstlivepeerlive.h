@@ -1,0 +1,48 @@
+#pragma once
+
+#include <gst/gst.h>
+
+#include <chrono>
+#include <mutex>
+
+/// What is needed to know whether a frame would be late: shared with the worker, which asks when it
+/// is about to start the frame.
+class LiveTiming {
+ public:
+  LiveTiming() = default;
+  ~LiveTiming();
+  LiveTiming(const LiveTiming &) = delete;
+  LiveTiming &operator=(const LiveTiming &) = delete;
+
+  /// The pipeline plays; without a clock nothing is ever late.
+  void play(GstClock *clock, GstClockTime base_time);
+  void pause();
+  /// The latency of the whole pipeline, from the LATENCY event.
+  void set_pipeline_latency(GstClockTime latency);
+
+  /// How late a frame of `running_time` would be if it was ready `from_now` on; negative: in time.
+  /// FALSE when nobody can tell.
+  bool lateness(GstClockTime running_time, std::chrono::nanoseconds from_now,
+                GstClockTimeDiff *late) const;
+
+ private:
+  mutable std::mutex mutex_;
+  GstClock *clock_ = nullptr;
+  GstClockTime base_time_ = 0;
+  GstClockTime latency_ = 0;
+};
+
+/// The latency that the element reports where the `latency` property is 0: the measured mean plus
+/// 5 %, raised at once, lowered when 25 % below, changed at most once a second.
+class MeasuredLatency {
+ public:
+  /// Takes the newest mean at the monotonic time `now`; true when what get() returns has changed.
+  bool update(GstClockTime mean, GstClockTime now);
+  GstClockTime get() const;
+  void reset();
+
+ private:
+  mutable std::mutex mutex_;
+  GstClockTime latency_ = 0;
+  GstClockTime changed_at_ = GST_CLOCK_TIME_NONE;
+};

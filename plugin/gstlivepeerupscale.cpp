@@ -1,0 +1,247 @@
+/**
+ * SECTION:element-livepeerupscale
+ * @title: livepeerupscale
+ * @short_description: makes video four times as wide and high with a diffusion model
+ *
+ * Each frame is upscaled by a diffusion model, so that the picture gains detail that plain scaling
+ * cannot give. The model is the one that comes with the plugin, or a snapshot folder of a diffusers
+ * upscaling pipeline. A prompt may say what the picture shows or how it should look.
+ *
+ * The element takes 8-bit RGB, with or without alpha, and gives exactly four times the size. It
+ * does not convert colours (put videoconvert around it), scale to other sizes (put videoscale or
+ * videocrop around it), or take interlaced or high-dynamic-range video (put deinterlace in front).
+ * Timestamps are never touched. A model takes its time: without `max-in-flight` above 1 the rest of
+ * the pipeline waits meanwhile; with a live source, `late-policy` says what becomes of frames that
+ * cannot be ready in time, and a queue in front keeps the source from losing frames.
+ *
+ * ## Example launch lines
+ * |[
+ * gst-launch-1.0 filesrc location=in.png ! pngdec ! videoconvert ! livepeerupscale
+ * safety-check=false ! pngenc ! filesink location=out.png
+ * ]| Upscales a picture.
+ * |[
+ * gst-launch-1.0 videotestsrc num-buffers=10 ! video/x-raw,width=80,height=60 ! videoconvert !
+ * livepeerupscale safety-check=false steps=1 prompt=sharp ! videoconvert ! vp8enc deadline=1 !
+ * webmmux ! filesink location=out.webm
+ * ]| Upscales a test clip, with a prompt.
+ */
+#include <tuple>
+#include <utility>
+
+#include "gstlivepeererror.h"
+#include "gstlivepeerupscaleprivate.h"
+#include "runtime/log.h"
+#include "runtime/memory.h"
+
+GST_DEBUG_CATEGORY(gst_livepeer_upscale_debug);
+GST_DEBUG_CATEGORY_STATIC(gst_livepeer_engine_debug);
+#define GST_CAT_DEFAULT gst_livepeer_upscale_debug
+
+using livepeer::ModelSpec;
+using livepeer::Session;
+
+G_DEFINE_TYPE(GstLivepeerUpscale, gst_livepeer_upscale, GST_TYPE_VIDEO_FILTER)
+GST_ELEMENT_REGISTER_DEFINE(livepeerupscale, "livepeerupscale", GST_RANK_NONE,
+                            GST_TYPE_LIVEPEER_UPSCALE)
+
+namespace {
+
+guint prop_stats;
+
+GstDebugLevel debug_level(livepeer::LogLevel level) {
+  switch (level) {
+    case livepeer::LogLevel::error:
+      return GST_LEVEL_ERROR;
+    case livepeer::LogLevel::warning:
+      return GST_LEVEL_WARNING;
+    case livepeer::LogLevel::info:
+      return GST_LEVEL_INFO;
+    case livepeer::LogLevel::debug:
+      return GST_LEVEL_DEBUG;
+    case livepeer::LogLevel::trace:
+      break;
+  }
+  return GST_LEVEL_TRACE;
+}
+
+bool same(const ModelSpec &a, const ModelSpec &b) {
+  return std::tie(a.model, a.safety_model, a.device, a.precision, a.safety_check) ==
+         std::tie(b.model, b.safety_model, b.device, b.precision, b.safety_check);
+}
+
+GstStructure *make_stats(GstLivepeerUpscale *self) {
+  State *state = self->state;
+  const Settings settings = self->settings->get();
+  std::shared_ptr<Session> session;
+  uint64_t in, out, seed;
+  {
+    std::lock_guard<std::mutex> lock(state->lock);
+    session = state->session;
+    in = state->frames_in;
+    out = state->frames_out;
+    seed = settings.random_seed ? state->drawn_seed : settings.upscale.seed;
+  }
+  const livepeer::SessionStats s = session ? session->stats() : livepeer::SessionStats();
+  return gst_structure_new(
+      "livepeer-upscale-stats", "in", G_TYPE_UINT64, in, "out", G_TYPE_UINT64, out, "inferred",
+      G_TYPE_UINT64, s.inferred, "reused", G_TYPE_UINT64, s.reused, "late", G_TYPE_UINT64, s.late,
+      "cancelled", G_TYPE_UINT64, s.cancelled, "flagged", G_TYPE_UINT64, s.flagged, "load-time",
+      G_TYPE_UINT64, guint64(s.load_time.count()), "last-time", G_TYPE_UINT64,
+      guint64(s.last_time.count()), "mean-time", G_TYPE_UINT64, guint64(s.mean_time.count()),
+      "seed", G_TYPE_INT64, gint64(seed), "model", G_TYPE_STRING, s.model.c_str(), "device",
+      G_TYPE_STRING, s.device.c_str(), "precision", G_TYPE_STRING, s.precision.c_str(),
+      "queue-depth", G_TYPE_UINT, guint(s.queue_depth), "peak-memory", G_TYPE_UINT64,
+      livepeer::peak_memory(), nullptr);
+}
+
+void set_property(GObject *object, guint id, const GValue *value, GParamSpec *spec) {
+  GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(object);
+  if ((spec->flags & GST_PARAM_MUTABLE_READY) && GST_STATE(self) > GST_STATE_READY)
+    GST_WARNING_OBJECT(self, "%s takes effect at the next start", spec->name);
+  self->settings->set_property(id, value);
+}
+
+void get_property(GObject *object, guint id, GValue *value, GParamSpec *) {
+  GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(object);
+  if (id == prop_stats)
+    g_value_take_boxed(value, make_stats(self));
+  else
+    self->settings->get_property(id, value);
+}
+
+void finalize(GObject *object) {
+  GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(object);
+  delete self->state;
+  delete self->settings;
+  G_OBJECT_CLASS(gst_livepeer_upscale_parent_class)->finalize(object);
+}
+
+uint64_t draw_seed() {
+  guint32 seed;
+  do seed = g_random_int();
+  while (seed == 0);
+  return seed;
+}
+
+gboolean start(GstBaseTransform *trans) {
+  GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(trans);
+  State *state = self->state;
+  const Settings settings = self->settings->get();
+  auto reporter = std::make_shared<LoadReporter>(GST_ELEMENT(self));
+  reporter->start();
+  std::shared_ptr<Session> session;
+  try {
+    const std::vector<std::string> complaints = settings.upscale.validate();
+    if (!complaints.empty())
+      throw livepeer::Error(livepeer::ErrorKind::settings, complaints.front());
+    if (!same(settings.spec, state->kept_spec)) state->kept.reset();
+    state->kept_spec = settings.spec;
+    session = livepeer::Runtime::instance().open(settings.spec, settings.limits,
+                                                 gst_livepeer_observe(reporter));
+  } catch (...) {
+    reporter->failed(livepeer::current_error("opening the model"));
+    return FALSE;
+  }
+  state->max_in_flight = settings.max_in_flight;
+  state->max_pixels = settings.max_pixels;
+  state->latency.reset();
+  state->warned_memory = false;
+  state->qos_dropped = 0;
+  {
+    std::lock_guard<std::mutex> lock(state->lock);
+    state->session = std::move(session);
+    state->reporter = std::move(reporter);
+    state->drawn_seed = draw_seed();
+    state->frames_in = state->frames_out = 0;
+    state->live = false;
+  }
+  gst_livepeer_upscale_clear(self);
+  return TRUE;
+}
+
+gboolean stop(GstBaseTransform *trans) {
+  GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(trans);
+  State *state = self->state;
+  gst_livepeer_upscale_interrupt(self);
+  std::shared_ptr<Session> session;
+  std::shared_ptr<LoadReporter> reporter;
+  {
+    std::lock_guard<std::mutex> lock(state->lock);
+    session = std::exchange(state->session, nullptr);
+    reporter = std::exchange(state->reporter, nullptr);
+  }
+  state->pending.clear();
+  state->last_shown.reset();
+  if (!session) return TRUE;
+  if (auto model = session->model()) state->kept = std::move(model);
+  session->close();
+  reporter->cancel();
+  return TRUE;
+}
+
+GstStateChangeReturn change_state(GstElement *element, GstStateChange transition) {
+  GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(element);
+  State *state = self->state;
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING) {
+    GstClock *clock = gst_element_get_clock(element);
+    state->timing->play(clock, gst_element_get_base_time(element));
+    gst_clear_object(&clock);
+  } else if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED) {
+    state->timing->pause();
+  } else if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
+    // Before the parent waits for the streaming thread.
+    gst_livepeer_upscale_interrupt(self);
+  }
+  const GstStateChangeReturn result =
+      GST_ELEMENT_CLASS(gst_livepeer_upscale_parent_class)->change_state(element, transition);
+  if (transition == GST_STATE_CHANGE_READY_TO_NULL) state->kept.reset();
+  return result;
+}
+
+}  // namespace
+
+std::shared_ptr<Session> gst_livepeer_upscale_session(GstLivepeerUpscale *self) {
+  std::lock_guard<std::mutex> lock(self->state->lock);
+  return self->state->session;
+}
+
+static void gst_livepeer_upscale_class_init(GstLivepeerUpscaleClass *klass) {
+  GObjectClass *object_class = G_OBJECT_CLASS(klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS(klass);
+  GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS(klass);
+
+  GST_DEBUG_CATEGORY_INIT(gst_livepeer_upscale_debug, "livepeerupscale", 0, "livepeerupscale");
+  GST_DEBUG_CATEGORY_INIT(gst_livepeer_engine_debug, "livepeerupscale-engine", 0,
+                          "The engine of livepeerupscale");
+  livepeer::set_log_sink([](livepeer::LogLevel level, const std::string &line) {
+    GST_CAT_LEVEL_LOG(gst_livepeer_engine_debug, debug_level(level), nullptr, "%s", line.c_str());
+  });
+
+  object_class->set_property = set_property;
+  object_class->get_property = get_property;
+  object_class->finalize = finalize;
+  prop_stats = gst_livepeer_settings_install(object_class);
+  g_object_class_install_property(
+      object_class, prop_stats,
+      g_param_spec_boxed("stats", "Statistics", "What has become of the frames since the start",
+                         GST_TYPE_STRUCTURE,
+                         GParamFlags(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
+
+  gst_element_class_set_static_metadata(
+      element_class, "Livepeer diffusion upscaler", "Filter/Effect/Converter/Video/Scaler",
+      "Makes video four times as wide and high with a diffusion model",
+      "The livepeerupscale authors");
+  element_class->change_state = GST_DEBUG_FUNCPTR(change_state);
+  trans_class->start = GST_DEBUG_FUNCPTR(start);
+  trans_class->stop = GST_DEBUG_FUNCPTR(stop);
+  gst_livepeer_upscale_flow_class_init(trans_class);
+  gst_livepeer_upscale_negotiation_class_init(element_class, trans_class,
+                                              GST_VIDEO_FILTER_CLASS(klass));
+}
+
+static void gst_livepeer_upscale_init(GstLivepeerUpscale *self) {
+  self->settings = new SettingsStore;
+  self->state = new State;
+  // GstVideoFilter turns it on; frames that are late are this element's own business.
+  gst_base_transform_set_qos_enabled(GST_BASE_TRANSFORM(self), FALSE);
+}

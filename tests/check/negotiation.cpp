@@ -1,0 +1,262 @@
+// Section D: negotiation.
+#include "support.h"
+
+namespace {
+
+/// What the helper library makes of caps, as text.
+std::string transformed(GstPadDirection direction, const std::string &text) {
+  GstCaps *caps = gst_caps_from_string(text.c_str());
+  GstCaps *result = gst_livepeer_upscale_transform_caps(direction, caps);
+  gchar *string = gst_caps_to_string(result);
+  const std::string copy = string;
+  g_free(string);
+  gst_caps_unref(result);
+  gst_caps_unref(caps);
+  return copy;
+}
+
+/// Compares as text: gst_caps_is_equal cannot compare all lists that hold ranges.
+void expect_caps(const std::string &got, const std::string &wanted) {
+  GstCaps *caps = gst_caps_from_string(wanted.c_str());
+  gchar *text = gst_caps_to_string(caps);
+  fail_unless(got == text, "%s is not %s", got.c_str(), text);
+  g_free(text);
+  gst_caps_unref(caps);
+}
+
+void expect_up(const char *in, const char *out) {
+  expect_caps(transformed(GST_PAD_SINK, std::string("video/x-raw,") + in),
+              std::string("video/x-raw,") + out);
+}
+
+void expect_down(const char *in, const char *out) {
+  expect_caps(transformed(GST_PAD_SRC, std::string("video/x-raw,") + in),
+              std::string("video/x-raw,") + out);
+}
+
+bool accepts(const char *caps_text) {
+  GstElement *element = element_new();
+  GstPad *pad = gst_element_get_static_pad(element, "sink");
+  GstCaps *caps = gst_caps_from_string(caps_text);
+  const bool accepted = gst_pad_query_accept_caps(pad, caps);
+  gst_caps_unref(caps);
+  gst_object_unref(pad);
+  gst_object_unref(element);
+  return accepted;
+}
+
+/// The caps that come out for caps that go in; "" when they are refused.
+std::string negotiated(const std::string &caps) {
+  GstHarness *h = harness_new("");
+  gst_harness_set_src_caps_str(h, caps.c_str());
+  GstCaps *out = gst_pad_get_current_caps(h->sinkpad);
+  std::string result;
+  if (out) {
+    gchar *text = gst_caps_to_string(out);
+    result = text;
+    g_free(text);
+    gst_caps_unref(out);
+  }
+  gst_harness_teardown(h);
+  return result;
+}
+
+}  // namespace
+
+POINT(D1_sizes_in_both_directions) {
+  expect_up("width=161,height=91", "width=644,height=364");
+  expect_up("width=[1,100],height=5", "width=[4,400,4],height=20");
+  expect_up("width=[8,64,8],height=5", "width=[32,256,32],height=20");
+  expect_up("width={2,7,[10,12]},height=1", "width={8,28,[40,48,4]},height=4");
+  expect_up("width=[1,2147483647],height=1", "width=[4,2147483644,4],height=4");
+  expect_down("width=1920,height=1080", "width=480,height=270");
+  expect_down("width=[1,1921],height=1080", "width=[1,480],height=270");
+  expect_down("width=[5,8],height=8", "width=2,height=2");
+  expect_down("width=[8,32,8],height=8", "width=[2,8,2],height=2");
+  expect_down("width=[6,48,6],height=8", "width=[3,12,3],height=2");
+  expect_down("width={8,9,12},height=8", "width={2,3},height=2");
+  expect_down("width=[1,2147483647],height=4", "width=[1,536870911],height=1");
+  for (const char *sizes : {"width=10,height=8", "width=[5,7],height=8", "width=8,height={6,7}"})
+    fail_unless(transformed(GST_PAD_SRC, std::string("video/x-raw,") + sizes) == "EMPTY");
+}
+
+POINT(D2_templates_describe_each_other) {
+  GstElement *element = element_new();
+  GstPad *sink = gst_element_get_static_pad(element, "sink");
+  GstPad *src = gst_element_get_static_pad(element, "src");
+  GstCaps *sink_template = gst_pad_get_pad_template_caps(sink);
+  GstCaps *src_template = gst_pad_get_pad_template_caps(src);
+  GstCaps *up = gst_livepeer_upscale_transform_caps(GST_PAD_SINK, sink_template);
+  GstCaps *down = gst_livepeer_upscale_transform_caps(GST_PAD_SRC, src_template);
+  fail_unless(gst_caps_is_equal(up, src_template));
+  fail_unless(gst_caps_is_equal(down, sink_template));
+  GstCaps *sink_query = gst_pad_query_caps(sink, nullptr);
+  GstCaps *src_query = gst_pad_query_caps(src, nullptr);
+  fail_unless(gst_caps_is_equal(sink_query, sink_template));
+  fail_unless(gst_caps_is_equal(src_query, src_template));
+  GstVideoInfo info;
+  fail_unless(gst_video_info_set_format(&info, GST_VIDEO_FORMAT_RGBA,
+                                        4 * GST_LIVEPEER_UPSCALE_MAX_SIDE,
+                                        4 * GST_LIVEPEER_UPSCALE_MAX_SIDE));
+  for (GstCaps *caps : {sink_template, src_template, up, down, sink_query, src_query})
+    gst_caps_unref(caps);
+  gst_object_unref(sink);
+  gst_object_unref(src);
+  gst_object_unref(element);
+}
+
+POINT(D3_downstream_chooses_the_size) {
+  GError *error = nullptr;
+  GstElement *pipeline = gst_parse_launch(
+      "videotestsrc num-buffers=2 ! videoscale ! videoconvert ! livepeerupscale "
+      "safety-check=false name=up ! video/x-raw,width=1920,height=1080 ! fakesink",
+      &error);
+  fail_unless(error == nullptr && pipeline != nullptr);
+  gst_element_set_state(pipeline, GST_STATE_PLAYING);
+  GstBus *bus = gst_element_get_bus(pipeline);
+  GstMessage *message = gst_bus_timed_pop_filtered(
+      bus, 20 * GST_SECOND, GstMessageType(GST_MESSAGE_EOS | GST_MESSAGE_ERROR));
+  fail_unless(message && GST_MESSAGE_TYPE(message) == GST_MESSAGE_EOS);
+  gst_message_unref(message);
+  GstElement *up = gst_bin_get_by_name(GST_BIN(pipeline), "up");
+  GstPad *pad = gst_element_get_static_pad(up, "sink");
+  GstCaps *caps = gst_pad_get_current_caps(pad);
+  gint width = 0, height = 0;
+  gst_structure_get(gst_caps_get_structure(caps, 0), "width", G_TYPE_INT, &width, "height",
+                    G_TYPE_INT, &height, nullptr);
+  fail_unless(width == 480 && height == 270);
+  gst_caps_unref(caps);
+  gst_object_unref(pad);
+  gst_object_unref(up);
+  gst_object_unref(bus);
+  gst_element_set_state(pipeline, GST_STATE_NULL);
+  gst_object_unref(pipeline);
+}
+
+POINT(D4_other_fields_pass_unchanged) {
+  for (const char *fields : {"framerate=0/1", "framerate=30000/1001,pixel-aspect-ratio=12/11",
+                             "framerate=25/1,max-framerate=50/1",
+                             "framerate=25/1,colorimetry=1:1:5:1,multiview-mode=mono,my-field=7"}) {
+    const std::string common = std::string("video/x-raw,format=RGB,") + fields;
+    const std::string out = negotiated(common + ",width=161,height=91");
+    fail_unless(!out.empty(), "%s was refused", fields);
+    expect_caps(out, common + ",width=644,height=364");
+  }
+  for (const char *size : {"width=1,height=1", "width=1,height=91", "width=3,height=2"})
+    fail_unless(!negotiated(raw_caps(std::string("format=RGB,") + size)).empty());
+}
+
+POINT(D5_only_progressive) {
+  expect_up("interlace-mode=progressive,width=1,height=1",
+            "interlace-mode=progressive,width=4,height=4");
+  expect_up("interlace-mode={interleaved,progressive},width=1,height=1",
+            "interlace-mode=progressive,width=4,height=4");
+  for (const char *mode : {"interleaved", "mixed", "fields", "alternate"}) {
+    const std::string caps =
+        raw_caps(std::string("format=RGB,width=8,height=8,interlace-mode=") + mode);
+    fail_unless(transformed(GST_PAD_SINK, caps) == "EMPTY", "%s", mode);
+    fail_unless(negotiated(caps).empty(), "%s was taken", mode);
+  }
+}
+
+POINT(D6_high_dynamic_range_is_refused_with_words) {
+  for (const char *colorimetry : {"bt2100-pq", "bt2100-hlg"}) {
+    GstHarness *h = harness_new("");
+    GstBus *bus = bus_of(h);
+    gst_harness_set_src_caps_str(
+        h, raw_caps(std::string("format=RGB,width=8,height=8,colorimetry=") + colorimetry).c_str());
+    expect_error(bus, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT);
+    gst_element_set_bus(h->element, nullptr);
+    gst_object_unref(bus);
+    gst_harness_teardown(h);
+  }
+  fail_if(accepts("video/x-raw,format=RGB10A2_LE,width=8,height=8,framerate=25/1"));
+}
+
+POINT(D7_only_system_memory) {
+  const char *text = "video/x-raw(memory:GLMemory),format=RGBA,width=8,height=8,framerate=25/1";
+  fail_unless(transformed(GST_PAD_SINK, text) == "EMPTY");
+  fail_if(accepts(text));
+}
+
+POINT(D8_accepted_formats) {
+  for (const char *format : {"RGB", "BGR", "RGBA", "BGRA", "ARGB", "ABGR", "RGBx", "BGRx", "xRGB",
+                             "xBGR", "GBR", "GBRA", "RGBP", "BGRP"})
+    fail_unless(accepts(raw_caps(std::string("width=8,height=8,format=") + format).c_str()), "%s",
+                format);
+  for (const char *format : {"I420", "GRAY8", "NV12", "RGB16", "ARGB64"})
+    fail_if(accepts(raw_caps(std::string("width=8,height=8,format=") + format).c_str()), "%s",
+            format);
+  fail_if(accepts("image/png"));
+  fail_if(accepts("video/x-h264"));
+}
+
+POINT(D9_new_caps_wait_for_the_frames_before) {
+  GstHarness *h = harness_new("format=RGB,width=8,height=6", "max-in-flight=4");
+  engine->step_time = std::chrono::milliseconds(20);
+  const GstVideoInfo before = info_of("format=RGB,width=8,height=6");
+  const GstVideoInfo after = info_of("format=BGRA,width=5,height=7");
+  for (unsigned i = 0; i < 3; ++i)
+    fail_unless(gst_harness_push(h, pattern_new(before, i * GST_SECOND, i)) == GST_FLOW_OK);
+  gst_harness_set_src_caps_str(h, raw_caps("format=BGRA,width=5,height=7").c_str());
+  for (unsigned i = 3; i < 6; ++i)
+    fail_unless(gst_harness_push(h, pattern_new(after, i * GST_SECOND, i)) == GST_FLOW_OK);
+  fail_unless(gst_harness_push_event(h, gst_event_new_eos()));
+  for (unsigned i = 0; i < 6; ++i) {
+    GstBuffer *buffer = gst_harness_pull(h);
+    fail_unless_equals_uint64(GST_BUFFER_PTS(buffer), i * GST_SECOND);
+    expect_pattern(
+        buffer, info_of(i < 3 ? "format=RGB,width=32,height=24" : "format=BGRA,width=20,height=28"),
+        i);
+    gst_buffer_unref(buffer);
+  }
+  gst_harness_teardown(h);
+}
+
+POINT(D10_reconfigure_drains_first) {
+  GstHarness *h = harness_new("format=RGB,width=8,height=6", "max-in-flight=4");
+  const GstVideoInfo info = info_of("format=RGB,width=8,height=6");
+  engine->step_time = std::chrono::milliseconds(20);
+  for (unsigned i = 0; i < 3; ++i) gst_harness_push(h, pattern_new(info, i * GST_SECOND, i));
+  fail_unless(gst_harness_push_upstream_event(h, gst_event_new_reconfigure()));
+  gst_harness_push(h, pattern_new(info, 3 * GST_SECOND, 3));
+  fail_unless(gst_harness_buffers_in_queue(h) >= 3);
+  gst_harness_push_event(h, gst_event_new_eos());
+  for (unsigned i = 0; i < 4; ++i) {
+    GstBuffer *buffer = gst_harness_pull(h);
+    expect_pattern(buffer, info_of("format=RGB,width=32,height=24"), i);
+    gst_buffer_unref(buffer);
+  }
+  gst_harness_teardown(h);
+}
+
+POINT(D12_too_large_a_frame_is_refused_with_numbers) {
+  GstHarness *h = harness_new("", "max-pixels=99");
+  GstBus *bus = bus_of(h);
+  gst_harness_set_src_caps_str(h, raw_caps("format=RGB,width=10,height=10").c_str());
+  GstMessage *message = wait_message(bus, GST_MESSAGE_ERROR);
+  GError *error = nullptr;
+  gchar *debug = nullptr;
+  gst_message_parse_error(message, &error, &debug);
+  fail_unless(g_error_matches(error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT));
+  fail_unless(strstr(debug, "10x10") && strstr(debug, "99"), "%s", debug);
+  g_clear_error(&error);
+  g_free(debug);
+  gst_message_unref(message);
+  gst_element_set_bus(h->element, nullptr);
+  gst_object_unref(bus);
+  gst_harness_teardown(h);
+
+  // Too much memory: the model says how much a frame takes, and the budget is less.
+  h = harness_new("", "memory-budget=1000");
+  bus = bus_of(h);
+  gst_harness_set_src_caps_str(h, raw_caps("format=RGB,width=10,height=10").c_str());
+  const GstVideoInfo info = info_of("format=RGB,width=10,height=10");
+  gst_harness_push(h, pattern_new(info, 0));
+  expect_error(bus, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT);
+  gst_element_set_bus(h->element, nullptr);
+  gst_object_unref(bus);
+  gst_harness_teardown(h);
+}
+
+int main() { return run_suite("negotiation"); }

@@ -1,0 +1,184 @@
+#include "support.h"
+
+#include <unistd.h>
+
+#include <cstring>
+#include <sstream>
+#include <thread>
+#include <utility>
+
+std::shared_ptr<livepeer::FakeEngine> engine;
+
+static void set_up() {
+  engine = std::make_shared<livepeer::FakeEngine>();
+  livepeer::Runtime::instance().set_loader(std::make_shared<livepeer::FakeLoader>(engine));
+}
+
+static void tear_down() { engine.reset(); }
+
+/// The leaks tracer warns when GStreamer ends, which gst_check_init leaves to the end of the
+/// process; GST_DEBUG=GST_TRACER:7 lists what it found.
+static void on_warning(const gchar *, GLogLevelFlags, const gchar *message, gpointer) {
+  g_printerr("%s\n", message);
+  _exit(1);
+}
+
+using Point = std::pair<const char *, TFun>;
+
+static std::vector<Point> &points() {
+  static std::vector<Point> all;
+  return all;
+}
+
+bool add_point(const char *name, TFun function) {
+  points().emplace_back(name, function);
+  return true;
+}
+
+int run_suite(const char *name) {
+  gst_check_init(nullptr, nullptr);
+  GST_ELEMENT_REGISTER(livepeerupscale, nullptr);
+  Suite *suite = suite_create(name);
+  TCase *tcase = tcase_create(name);
+  suite_add_tcase(suite, tcase);
+  tcase_add_checked_fixture(tcase, set_up, tear_down);
+  for (const auto &[point, function] : points())
+    _tcase_add_test(tcase, function, point, 0, 0, 0, 1);
+  SRunner *runner = srunner_create(suite);
+  srunner_set_fork_status(runner, CK_NOFORK);
+  srunner_run_all(runner, CK_NORMAL);
+  const int failed = srunner_ntests_failed(runner);
+  g_print("%d of %d cases passed\n", srunner_ntests_run(runner) - failed,
+          srunner_ntests_run(runner));
+  srunner_free(runner);
+  gst_task_cleanup_all();
+  g_log_set_handler(nullptr, G_LOG_LEVEL_WARNING, on_warning, nullptr);
+  return failed > 0;
+}
+
+GstElement *element_new(const std::string &properties) {
+  GstElement *element = gst_element_factory_make("livepeerupscale", nullptr);
+  fail_unless(element != nullptr);
+  std::istringstream words("safety-check=false seed=0 " + properties);
+  for (std::string word; words >> word;) {
+    const size_t equal = word.find('=');
+    gst_util_set_object_arg(G_OBJECT(element), word.substr(0, equal).c_str(),
+                            word.substr(equal + 1).c_str());
+  }
+  return element;
+}
+
+std::string raw_caps(const std::string &fields) {
+  return "video/x-raw,framerate=(fraction)25/1," + fields;
+}
+
+GstHarness *harness_new(const std::string &caps, const std::string &properties) {
+  GstElement *element = element_new(properties);
+  GstHarness *harness = gst_harness_new_with_element(element, "sink", "src");
+  gst_object_unref(element);
+  if (!caps.empty()) gst_harness_set_src_caps_str(harness, raw_caps(caps).c_str());
+  return harness;
+}
+
+GstVideoInfo info_of(const std::string &fields) {
+  GstCaps *caps = gst_caps_from_string(raw_caps(fields).c_str());
+  GstVideoInfo info;
+  fail_unless(gst_video_info_from_caps(&info, caps));
+  gst_caps_unref(caps);
+  return info;
+}
+
+static guint8 pattern(int x, int y, guint component, unsigned variant) {
+  switch (component) {
+    case 0:
+      return guint8(3 * x);
+    case 1:
+      return guint8(5 * y);
+    case 2:
+      return guint8(7 * (x + y) + int(variant));
+    default:
+      return 255;
+  }
+}
+
+/// Calls `visit(pixel, x, y, component)` for every component of every pixel.
+template <typename Visit>
+static void each_component(GstBuffer *buffer, const GstVideoInfo &info, GstMapFlags flags,
+                           Visit visit) {
+  GstVideoFrame frame;
+  fail_unless(gst_video_frame_map(&frame, &info, buffer, flags));
+  for (guint c = 0; c < GST_VIDEO_FRAME_N_COMPONENTS(&frame); ++c)
+    for (int y = 0; y < GST_VIDEO_FRAME_HEIGHT(&frame); ++y)
+      for (int x = 0; x < GST_VIDEO_FRAME_WIDTH(&frame); ++x)
+        visit(static_cast<guint8 *>(GST_VIDEO_FRAME_COMP_DATA(&frame, c)) +
+                  y * GST_VIDEO_FRAME_COMP_STRIDE(&frame, c) +
+                  x * GST_VIDEO_FRAME_COMP_PSTRIDE(&frame, c),
+              x, y, c);
+  gst_video_frame_unmap(&frame);
+}
+
+GstBuffer *pattern_new(const GstVideoInfo &info, GstClockTime pts, unsigned variant) {
+  GstBuffer *buffer = gst_buffer_new_allocate(nullptr, GST_VIDEO_INFO_SIZE(&info), nullptr);
+  gst_buffer_memset(buffer, 0, 0, GST_VIDEO_INFO_SIZE(&info));
+  each_component(buffer, info, GST_MAP_WRITE,
+                 [&](guint8 *pixel, int x, int y, guint c) { *pixel = pattern(x, y, c, variant); });
+  GST_BUFFER_PTS(buffer) = pts;
+  GST_BUFFER_DURATION(buffer) = 40 * GST_MSECOND;
+  return buffer;
+}
+
+void expect_pattern(GstBuffer *buffer, const GstVideoInfo &info, unsigned variant) {
+  each_component(buffer, info, GST_MAP_READ, [&](guint8 *pixel, int x, int y, guint c) {
+    const guint8 wanted = pattern(x / 4, y / 4, c, variant);
+    // Every assertion writes a file, so only a failing one is made.
+    if (*pixel != wanted)
+      fail_unless(false, "component %u of (%d, %d) is %u, not %u", c, x, y, *pixel, wanted);
+  });
+}
+
+GstMessage *wait_message(GstBus *bus, GstMessageType type) {
+  GstMessage *message = gst_bus_timed_pop_filtered(bus, 5 * GST_SECOND, type);
+  fail_unless(message != nullptr, "no %s message", gst_message_type_get_name(type));
+  return message;
+}
+
+void expect_error(GstBus *bus, GQuark domain, gint code) {
+  GstMessage *message = wait_message(bus, GST_MESSAGE_ERROR);
+  GError *error = nullptr;
+  gchar *debug = nullptr;
+  gst_message_parse_error(message, &error, &debug);
+  fail_unless(error->domain == domain && error->code == code, "%s %d: %s (%s)",
+              g_quark_to_string(error->domain), error->code, error->message, debug);
+  fail_unless(std::strlen(error->message) > 10, "no sentence: %s", error->message);
+  fail_unless(debug && std::strlen(debug) > 0);
+  g_clear_error(&error);
+  g_free(debug);
+  gst_message_unref(message);
+}
+
+GstBus *bus_of(GstHarness *harness) {
+  GstBus *bus = gst_bus_new();
+  gst_element_set_bus(harness->element, bus);
+  return bus;
+}
+
+guint64 stat(GstElement *element, const char *name) {
+  GstStructure *stats = nullptr;
+  guint64 value = 0;
+  g_object_get(element, "stats", &stats, nullptr);
+  fail_unless(gst_structure_get_uint64(stats, name, &value), "no %s in stats", name);
+  gst_structure_free(stats);
+  return value;
+}
+
+double elapsed_ms(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+void wait_until(const std::function<bool()> &condition) {
+  const auto start = Clock::now();
+  while (!condition()) {
+    fail_unless(elapsed_ms(start) < 10000);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <gst/check/gstcheck.h>
+#include <gst/check/gstharness.h>
+#include <gst/video/video.h>
+#undef fail  // check's macro breaks the standard library's headers
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fake/fake_engine.h"
+#include "gst/livepeerupscale.h"
+#include "gstlivepeerupscale.h"
+#include "runtime/runtime.h"
+
+/// A fresh engine for each test; the element's models come from it.
+extern std::shared_ptr<livepeer::FakeEngine> engine;
+
+/// A test; its name begins with the point of the checklist that it proves.
+#define POINT(name)                                                         \
+  static void name##_body();                                                \
+  static void name(int) {                                                   \
+    tcase_fn_start(#name, __FILE__, __LINE__);                              \
+    name##_body();                                                          \
+  }                                                                         \
+  [[maybe_unused]] static const bool name##_added = add_point(#name, name); \
+  static void name##_body()
+bool add_point(const char *name, TFun function);
+
+/// Runs the program's points in this process, then fails if the leaks tracer (when it is on) finds
+/// an object left over. Criticals and warnings of GLib fail a test.
+int run_suite(const char *name);
+
+/// A harness with the element, playing, in `caps` (e.g. "format=RGB,width=8,height=6"), with
+/// safety-check off and a fixed seed of 0. Properties are "name=value" words.
+GstHarness *harness_new(const std::string &caps, const std::string &properties = {});
+GstElement *element_new(const std::string &properties = {});
+
+/// Full caps from the short form above.
+std::string raw_caps(const std::string &fields);
+
+/// A frame of `info` whose pixel (x, y) has R = 3x, G = 5y, B = 7(x + y) + variant, A = 255.
+GstBuffer *pattern_new(const GstVideoInfo &info, GstClockTime pts, unsigned variant = 0);
+GstVideoInfo info_of(const std::string &fields);
+/// The output pixel (x, y) of a pattern through the fake engine.
+void expect_pattern(GstBuffer *buffer, const GstVideoInfo &info, unsigned variant = 0);
+
+/// One message of `type` within five seconds, or the test fails.
+GstMessage *wait_message(GstBus *bus, GstMessageType type);
+/// Expects an error on the bus now, in this domain and code, with both texts; frees it.
+void expect_error(GstBus *bus, GQuark domain, gint code);
+/// Gives the harness's element a bus of its own.
+GstBus *bus_of(GstHarness *harness);
+
+guint64 stat(GstElement *element, const char *name);
+
+using Clock = std::chrono::steady_clock;
+/// Milliseconds since `start`.
+double elapsed_ms(Clock::time_point start);
+/// Waits (at most ten seconds) until the condition holds; for what another thread does.
+void wait_until(const std::function<bool()> &condition);
