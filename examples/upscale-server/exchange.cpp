@@ -1,21 +1,10 @@
 #include "exchange.h"
 
 #include <glib-unix.h>
-#include <poll.h>
+
+#include "client_left.h"
 
 namespace upscale_server {
-namespace {
-
-// libsoup does not look at the socket of a paused message. A closed connection shows as a hang-up
-// of the client's half, which GLib has no name for but passes on to poll().
-#ifdef POLLRDHUP
-constexpr auto kClientLeft = GIOCondition(G_IO_HUP | G_IO_ERR | POLLRDHUP);
-#else
-constexpr auto kClientLeft = GIOCondition(G_IO_HUP | G_IO_ERR);
-#endif
-
-}  // namespace
-
 Exchange::Exchange(SoupServerMessage *message, bool stream, int max_seconds,
                    std::function<void()> given_up)
     : message_(hold(message)),
@@ -23,6 +12,7 @@ Exchange::Exchange(SoupServerMessage *message, bool stream, int max_seconds,
       max_seconds_(max_seconds),
       given_up_(std::move(given_up)) {
   GSocket *socket = soup_server_message_get_socket(message);
+  // libsoup does not look at the socket of a paused message.
   client_watch_ = g_unix_fd_add(g_socket_get_fd(socket), kClientLeft, client_left, this);
   if (max_seconds > 0) timer_ = g_timeout_add_seconds(guint(max_seconds), time_is_up, this);
   finished_handler_ = g_signal_connect(message, "finished", G_CALLBACK(message_finished), this);

@@ -49,8 +49,8 @@ HttpServer::HttpServer(const Options &options)
     : options_(options),
       server_(soup_server_new("server-header", "livepeer-upscale-server", nullptr)),
       log_(server_, metrics_),
+      idle_(server_, unsigned(options.idle_seconds)),
       service_(options_, metrics_, log_) {
-  g_signal_connect(server_, "request-started", G_CALLBACK(started), this);
   soup_server_add_early_handler(server_, nullptr, on_headers, this, nullptr);
   soup_server_add_handler(server_, nullptr, on_body, this, nullptr);
 }
@@ -77,11 +77,6 @@ void HttpServer::stop_listening() {
   GSList *sockets = soup_server_get_listeners(server_);
   for (GSList *at = sockets; at; at = at->next) g_socket_close(G_SOCKET(at->data), nullptr);
   g_slist_free(sockets);
-}
-
-void HttpServer::started(SoupServer *, SoupServerMessage *message, gpointer data) {
-  const auto *self = static_cast<HttpServer *>(data);
-  g_socket_set_timeout(soup_server_message_get_socket(message), guint(self->options_.idle_seconds));
 }
 
 const HttpServer::Route *HttpServer::find(SoupServerMessage *message) const {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "idle_connections.h"
 #include "metrics.h"
 #include "options.h"
 #include "request_log.h"
@@ -43,7 +44,6 @@ class HttpServer {
   Json identity() const;
   std::function<void(Json)> later(SoupServerMessage *message, const char *member);
 
-  static void started(SoupServer *server, SoupServerMessage *message, gpointer self);
   static void on_headers(SoupServer *server, SoupServerMessage *message, const char *path,
                          GHashTable *query, gpointer self);
   static void on_body(SoupServer *server, SoupServerMessage *message, const char *path,
@@ -53,6 +53,7 @@ class HttpServer {
   SoupServer *server_;
   Metrics metrics_;
   RequestLog log_;
+  IdleConnections idle_;
   UpscaleService service_;
 };
 

@@ -1,0 +1,251 @@
+// Slots, progress, clients that leave, time limits, signals, options.
+import assert from 'node:assert/strict';
+import {chmodSync, mkdtempSync, writeFileSync} from 'node:fs';
+import http from 'node:http';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {afterEach, describe, test} from 'node:test';
+
+import {testPng} from './lib/png.mjs';
+import {connect, follow, metric, multipart, parts, request, runProgram, startServer, upscale, waitFor} from './lib/server.mjs';
+
+const quick = {prompt: 'x', image: testPng(4, 4), num_inference_steps: '1'};
+/** Works for many seconds, but notices within one step that it is no longer wanted. */
+const slow = {prompt: 'x', image: testPng(48, 48), num_inference_steps: '1000'};
+const servers = [];
+
+async function start(options) {
+  const server = await startServer(options);
+  servers.push(server);
+  return server;
+}
+
+afterEach(async () => {
+  for (const server of servers.splice(0)) {
+    server.child.kill('SIGKILL');
+    await server.exited;
+  }
+});
+
+const running = (server, number) => waitFor(`${number} running`, async () => (await metric(server, 'upscale_running')) === number);
+const waiting = (server, number) => waitFor(`${number} waiting`, async () => (await metric(server, 'upscale_waiting')) === number);
+
+/** A request that can be hung up on. */
+function begin(server, fields) {
+  const form = multipart(parts(fields));
+  const outgoing = http.request(`${server.url}/upscale`, {method: 'POST', headers: form.headers});
+  const answered = new Promise((resolve) => {
+    outgoing.on('error', () => resolve(undefined));
+    outgoing.on('response', (incoming) => resolve(incoming.resume().statusCode));
+  });
+  outgoing.end(form.body);
+  return {answered, hangUp: () => outgoing.destroy()};
+}
+
+test('no slot: 500 insufficient capacity before the body is sent', async () => {
+  const server = await start({args: ['--workers', '2', '--queue', '1']});
+  const held = [begin(server, slow), begin(server, slow), begin(server, slow)];
+  await running(server, 2);
+  await waiting(server, 1);
+  const socket = await connect(server);
+  socket.write('POST /upscale HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n');
+  socket.once('data', () => socket.end());
+  const text = await socket.ended;
+  assert.match(text, /^HTTP\/1\.1 500 [^]*"msg":"[^"]*insufficient capacity/);
+  assert.match(text, /Content-Type: application\/json/i);
+  for (const one of held) one.hangUp();
+  await running(server, 0);
+  assert.equal((await upscale(server, quick)).status, 200);
+});
+
+test('other routes answer while pictures are being worked on', async () => {
+  const server = await start();
+  let done = false;
+  const held = begin(server, slow);
+  held.answered.then(() => (done = true));
+  await running(server, 1);
+  for (let i = 0; i < 20; i++) assert.equal((await request(server, '/health')).json.status, 'OK');
+  assert.equal(done, false, 'the picture was to take longer than this');
+  held.hangUp();
+});
+
+describe('a client that leaves', () => {
+  test('its picture is given up', async () => {
+    const server = await start();
+    const held = begin(server, slow);
+    await running(server, 1);
+    held.hangUp();
+    await running(server, 0);
+    assert.equal(await metric(server, 'upscale_pictures_total'), 0);
+    assert.equal(await metric(server, 'upscale_cancelled_total'), 1);
+    assert.equal((await upscale(server, quick)).status, 200);
+  });
+  test('in the queue: its slot is free at once', async () => {
+    const server = await start({args: ['--workers', '1', '--queue', '1']});
+    const first = begin(server, slow);
+    await running(server, 1);
+    const second = begin(server, slow);
+    await waiting(server, 1);
+    second.hangUp();
+    await waiting(server, 0);
+    const third = begin(server, quick);
+    await waiting(server, 1);
+    first.hangUp();
+    assert.equal(await third.answered, 200);
+  });
+  test('in the middle of a stream of events', async () => {
+    const server = await start();
+    await follow(server, slow, ({data}) => !(data.fraction > 0));
+    await running(server, 0);
+    assert.equal(await metric(server, 'upscale_pictures_total'), 0);
+  });
+});
+
+describe('server-sent events', () => {
+  test('progress that never falls, then the result', async () => {
+    const server = await start();
+    const events = await follow(server, {...quick, num_inference_steps: '5', seed: '3'});
+    const fractions = events.filter(({name}) => name === 'progress').map(({data}) => data.fraction);
+    assert.ok(fractions.length >= 2, 'no progress');
+    assert.deepEqual(fractions, [...fractions].sort((a, b) => a - b));
+    assert.equal(events.at(-1).name, 'result');
+    const plain = await upscale(server, {...quick, num_inference_steps: '5', seed: '3'});
+    assert.deepEqual(events.at(-1).data, plain.json);
+  });
+  test('what is known to be wrong beforehand has its usual status', async () => {
+    const server = await start();
+    const answer = await upscale(server, {prompt: 'x'}, {headers: {Accept: 'text/event-stream'}});
+    assert.equal(answer.status, 422);
+  });
+  test('an error on the way is an event', async () => {
+    const server = await start();
+    const events = await follow(server, {...quick, image: testPng(9, 9).subarray(0, 40)});
+    assert.equal(events.at(-1).name, 'error');
+    assert.equal(events.at(-1).data.status, 400);
+    assert.equal(typeof events.at(-1).data.detail.msg, 'string');
+  });
+});
+
+test('--max-seconds: 400, and the picture is given up', async () => {
+  const server = await start({args: ['--max-seconds', '1']});
+  const answer = await upscale(server, slow);
+  assert.equal(answer.status, 400);
+  assert.match(answer.json.detail.msg, /1 s/);
+  await running(server, 0);
+  assert.equal(await metric(server, 'upscale_pictures_total'), 0);
+});
+
+describe('SIGTERM', () => {
+  test('what is being worked on is answered, new requests are not taken, then the end', async () => {
+    const server = await start({args: ['--workers', '1', '--queue', '4']});
+    const agent = new http.Agent({keepAlive: true, maxSockets: 1});
+    await request(server, '/health', {agent});
+    const held = [begin(server, {...slow, num_inference_steps: '150'}), begin(server, quick)];
+    await running(server, 1);
+    await waiting(server, 1);
+    server.child.kill('SIGTERM');
+    await waitFor('the signal to arrive', () => server.log.includes('finishing'));
+    const refused = await upscale(server, quick, {agent});
+    assert.equal(refused.status, 500);
+    assert.match(refused.json.detail.msg, /insufficient capacity/);
+    assert.equal(refused.headers.connection, 'close');
+    await assert.rejects(request(server, '/health', {agent: new http.Agent()}), {code: 'ECONNREFUSED'});
+    assert.deepEqual(await Promise.all(held.map(({answered}) => answered)), [200, 200]);
+    assert.equal(await server.exited, 0);
+  });
+  test('a second one cancels', async () => {
+    const server = await start();
+    const held = [begin(server, slow), begin(server, slow)];
+    await running(server, 1);
+    await waiting(server, 1);
+    server.child.kill('SIGTERM');
+    await waitFor('the first signal', () => server.log.includes('finishing'));
+    server.child.kill('SIGTERM');
+    assert.deepEqual(await Promise.all(held.map(({answered}) => answered)), [500, 500]);
+    assert.equal(await server.exited, 0);
+  });
+  test('--drain-seconds over: cancels', async () => {
+    const server = await start({args: ['--drain-seconds', '1']});
+    const held = begin(server, slow);
+    await running(server, 1);
+    server.child.kill('SIGTERM');
+    assert.equal(await held.answered, 500);
+    assert.equal(await server.exited, 0);
+  });
+});
+
+test('one log line for each request, without the prompt', async () => {
+  const server = await start();
+  const lines = () => server.log.split('\n').filter((line) => line.includes('POST /upscale'));
+  await upscale(server, {...quick, prompt: 'secretword', seed: '5'});
+  await upscale(server, {prompt: 'secretword'});
+  await waitFor('two lines', () => lines().length === 2);
+  assert.match(lines()[0], /POST \/upscale 200 .* 4x4 PNG steps 1 seed 5/);
+  assert.match(lines()[1], /POST \/upscale 422/);
+  assert.doesNotMatch(server.log, /secretword/);
+});
+
+describe('options and environment', () => {
+  const modelOf = async (server) => (await request(server, '/version')).json.model_id;
+  test('PORT, and --port wins', async () => {
+    const {code, output} = await runProgram(['--no-safety-checker'], {PORT: 'x'});
+    assert.notEqual(code, 0);
+    assert.match(output, /PORT/);
+    await start({env: {PORT: '1'}});
+  });
+  test('PIPELINE upscale is fine, another is refused', async () => {
+    await start({env: {PIPELINE: 'upscale'}});
+    const {code, output} = await runProgram([], {PIPELINE: 'text-to-image'});
+    assert.notEqual(code, 0);
+    assert.match(output, /text-to-image/);
+  });
+  test('the model is called default', async () => assert.equal(await modelOf(await start()), 'default'));
+  test('--model-id names it', async () => assert.equal(await modelOf(await start({args: ['--model-id', 'a/b']})), 'a/b'));
+  test('--model names it, MODEL_ID wins over that', async () => {
+    assert.equal(await modelOf(await start({args: ['--model', 'default']})), 'default');
+    assert.equal(await modelOf(await start({args: ['--model', 'default'], env: {MODEL_ID: 'c/d'}})), 'c/d');
+  });
+  test('a model that does not exist: an error that names it, no open port', async () => {
+    for (const [args, env] of [[['--model', 'no/such-model'], {}], [[], {MODEL_ID: 'no/such-model'}]]) {
+      const {code, output} = await runProgram(['--port', '0', '--no-safety-checker', ...args], env);
+      assert.notEqual(code, 0);
+      assert.match(output, /no\/such-model/);
+      assert.doesNotMatch(output, /listening/);
+    }
+  });
+  for (const args of [['--workers', '0'], ['--queue', '-1'], ['--max-body', '5'], ['--port', '70000'], ['--set', 'x'],
+                      ['--set', 'no-such-property=1'], ['--nonsense'], ['stray'], ['--host', 'not an address']]) {
+    test(`${args.join(' ')} is refused`, async () => {
+      const {code, output} = await runProgram(['--no-safety-checker', '--port', '0', ...args]);
+      assert.equal(code, 1);
+      assert.match(output, /^livepeer-upscale-server: /m);
+    });
+  }
+  test('--set sets a property of the element', async () => {
+    const server = await start({args: ['--set', 'max-pixels=10']});
+    const answer = await upscale(server, quick);
+    assert.equal(answer.status, 400);
+    assert.match(answer.json.detail.msg, /^Error during model execution: .*[^.]\.$/);
+  });
+  test('a port that is taken', async () => {
+    const server = await start();
+    const {code, output} = await runProgram(['--no-safety-checker', '--port', String(server.port)]);
+    assert.equal(code, 1);
+    assert.match(output, /cannot listen/);
+  });
+  test('--help and --version', async () => {
+    assert.equal((await runProgram(['--help'])).code, 0);
+    assert.match((await runProgram(['--version'])).output, /^livepeer-upscale-server \d+\.\d+\.\d+\n$/);
+  });
+});
+
+test('GPUs as nvidia-smi lists them', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'upscale-server-'));
+  const table = {info: 'GPU-1, NVIDIA H100, 81559, 80994, 9.0', stats: 'GPU-1, NVIDIA H100, 81559, 80994, 97, 41'};
+  writeFileSync(path.join(folder, 'nvidia-smi'), `#!/bin/sh\ncase $1 in *utilization*) echo "${table.stats}";; *) echo "${table.info}";; esac\n`);
+  chmodSync(path.join(folder, 'nvidia-smi'), 0o755);
+  const server = await start({env: {PATH: `${folder}:${process.env.PATH}`}});
+  const common = {id: 'GPU-1', name: 'NVIDIA H100', memory_total: 81559 * 2 ** 20, memory_free: 80994 * 2 ** 20};
+  assert.deepEqual((await request(server, '/hardware/info')).json.gpu_info, {0: {...common, major: 9, minor: 0}});
+  assert.deepEqual((await request(server, '/hardware/stats')).json.gpu_stats, {0: {...common, utilization_compute: 97, utilization_memory: 41}});
+});
