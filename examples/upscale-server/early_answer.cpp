@@ -22,8 +22,10 @@ struct Lingering {
   ~Lingering() {
     if (timer) g_source_remove(timer);
     g_object_unref(patience);
-    g_io_stream_close(stream, nullptr, nullptr);
-    g_object_unref(stream);
+    if (stream) {
+      g_io_stream_close(stream, nullptr, nullptr);
+      g_object_unref(stream);
+    }
     g_object_unref(socket);
   }
 };
@@ -82,6 +84,10 @@ void answer_early(SoupServerMessage *message, const Answer &answer) {
   lingering->response = response_text(message, answer);
   lingering->socket = G_SOCKET(g_object_ref(soup_server_message_get_socket(message)));
   lingering->stream = soup_server_message_steal_connection(message);
+  if (!lingering->stream) {
+    delete lingering;
+    return;
+  }
   lingering->timer = g_timeout_add_seconds(kLingerSeconds, lost_patience, lingering);
   g_output_stream_write_all_async(g_io_stream_get_output_stream(lingering->stream),
                                   lingering->response.data(), lingering->response.size(),

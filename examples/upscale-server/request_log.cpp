@@ -8,6 +8,7 @@ constexpr size_t kMaxPath = 120;
 
 struct Entry {
   gint64 start = g_get_monotonic_time();
+  std::string client;  // libsoup cannot tell any more once the connection has gone
   std::string words;
 };
 
@@ -24,7 +25,10 @@ RequestLog::RequestLog(SoupServer *server, Metrics &metrics) : metrics_(metrics)
 }
 
 void RequestLog::started(SoupServer *, SoupServerMessage *message, gpointer) {
-  g_object_set_data_full(G_OBJECT(message), kEntry, new Entry,
+  auto *entry = new Entry;
+  const char *client = soup_server_message_get_remote_host(message);
+  entry->client = client ? client : "unknown";
+  g_object_set_data_full(G_OBJECT(message), kEntry, entry,
                          [](gpointer entry) { delete static_cast<Entry *>(entry); });
 }
 
@@ -43,8 +47,8 @@ void RequestLog::write(SoupServerMessage *message, unsigned status) {
   if (!entry || !uri || !method) return;
   g_autofree char *path = g_strescape(g_uri_get_path(uri), nullptr);
   const double seconds = double(g_get_monotonic_time() - entry->start) / G_USEC_PER_SEC;
-  g_message("%s %.8s %.*s %u %.3f s%s", soup_server_message_get_remote_host(message), method,
-            int(kMaxPath), path, status, seconds, entry->words.c_str());
+  g_message("%s %.8s %.*s %u %.3f s%s", entry->client.c_str(), method, int(kMaxPath), path, status,
+            seconds, entry->words.c_str());
   if (soup_server_message_get_method(message) == SOUP_METHOD_POST) metrics_.post_requests[status]++;
 }
 

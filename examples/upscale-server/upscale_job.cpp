@@ -65,6 +65,14 @@ JobResult fault(const std::string &message) {
   return result;
 }
 
+/// Lets the streaming thread leave the decoder before anything else is stopped: gdkpixbufdec gives
+/// its buffer pool away on a state change without waiting for a picture that it is decoding. First
+/// what the thread may be waiting for, then the source, whose thread it is.
+void leave_decoder(GstElement *pipeline) {
+  for (const char *name : {"sink", "encoder", "upscale", "source"})
+    gst_element_set_state(child(pipeline, name).get(), GST_STATE_READY);
+}
+
 /// The PNG that lies in the sink.
 BytesPtr take_png(GstElement *pipeline) {
   const ElementPtr sink = child(pipeline, "sink");
@@ -166,6 +174,7 @@ JobResult UpscaleJob::run(const Progress &progress) {
     feed(pipeline.get());
     gst_element_set_state(pipeline.get(), GST_STATE_PLAYING);
     result = watch(pipeline.get(), progress);
+    leave_decoder(pipeline.get());
   } catch (const std::bad_alloc &) {
     result.outcome = Outcome::out_of_memory;
   } catch (const std::exception &error) {

@@ -27,9 +27,9 @@ export async function runProgram(args, env = {}) {
   return {code, output};
 }
 
-/** Starts a server on a free port and waits until it listens. */
-export async function startServer({args = [], env = {}} = {}) {
-  const child = spawn(program, ['--port', '0', '--no-safety-checker', ...args],
+/** Starts a server on a free port and waits until it listens. `safe`: with a safety checker. */
+export async function startServer({args = [], env = {}, safe = false} = {}) {
+  const child = spawn(program, ['--port', '0', ...(safe ? [] : ['--no-safety-checker']), ...args],
                       {env: cleanEnvironment(env), stdio: ['ignore', 'ignore', 'pipe']});
   const server = {child, log: '', exited: once(child, 'close').then(([code]) => code)};
   const listening = new Promise((resolve, reject) => {
