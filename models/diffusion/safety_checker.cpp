@@ -1,26 +1,42 @@
 #include "diffusion/safety_checker.h"
 
+#include <filesystem>
+
 #include "diffusion/mobilenet_v2_safety_classifier.h"
-#include "io/config.h"
+#include "io/model_lookup.h"
 
 namespace livepeer {
 
+std::string find_safety_checker(const std::string &safety_model, const Snapshot &snapshot) {
+  if (!safety_model.empty()) return safety_model;
+  if (snapshot.has("safety_checker")) return snapshot.component("safety_checker").folder();
+  const std::string built_in = embedded_models_folder() + "/default-safety";
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(built_in, ignored))
+    throw Error(ErrorKind::not_found,
+                "There is no safety checker: the built-in one is not installed in " + built_in +
+                    ". Install livepeerupscale completely, set safety-model to the folder of a "
+                    "checker, or turn safety-check off.",
+                built_in);
+  return built_in;
+}
+
 std::unique_ptr<SafetyChecker> load_safety_checker(const std::string &folder,
                                                    WeightOptions options) {
-  const Config config = Config::read(folder + "/config.json");
-  const std::string name = config.class_name();
+  const Component component(folder);
   options.dtype = torch::kFloat;
-  if (name == "MobileNetV2SafetyClassifier") {
+  if (component.class_name() == "MobileNetV2SafetyClassifier") {
     options.take_u8 = true;
-    WeightSource source({folder + "/model.safetensors"}, options);
-    auto checker = std::make_unique<MobileNetV2SafetyClassifier>(config, ParameterScope(source));
+    WeightSource source(component.weight_files(/*prefer_half=*/false), options);
+    auto checker =
+        std::make_unique<MobileNetV2SafetyClassifier>(component.config(), ParameterScope(source));
     source.finish();
     return checker;
   }
   throw Error(ErrorKind::open_read,
-              "Safety checker class \"" + name + "\" in " + folder +
-                  " is not known; use a folder with a StableDiffusionSafetyChecker or a "
-                  "MobileNetV2SafetyClassifier.",
+              "Safety checker class \"" + component.class_name() + "\" in " + folder +
+                  " is not known; set safety-model to the folder of a StableDiffusionSafetyChecker "
+                  "or a MobileNetV2SafetyClassifier.",
               folder);
 }
 

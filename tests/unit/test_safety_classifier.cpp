@@ -142,5 +142,33 @@ TEST(SafetyClassifier, IncompleteAndDamagedFoldersAreRefused) {
   EXPECT_NE(complaint(folder).find("model.safetensors"), std::string::npos);
 }
 
+TEST(SafetyChecker, TheGivenFolderComesBeforeTheSnapshotsOwnBeforeTheBuiltIn) {
+  const TemporaryFolder given, bare, complete, installed;
+  const auto choice = [&](const std::string &safety_model, const TemporaryFolder &snapshot) {
+    return find_safety_checker(safety_model, Snapshot(snapshot.path()));
+  };
+  const std::string config = R"({"_class_name": "MobileNetV2SafetyClassifier"})";
+  test::write_file(given / "config.json", config);
+  test::write_file(bare / "model_index.json", R"({"safety_checker": [null, null]})");
+  test::write_file(complete / "model_index.json",
+                   R"({"safety_checker": ["a", "MobileNetV2SafetyClassifier"]})");
+  test::write_file(complete / "safety_checker/config.json", config);
+  setenv("LIVEPEER_UPSCALE_MODELS", installed.path().c_str(), 1);
+
+  const std::string own = std::filesystem::canonical(complete.path()) / "safety_checker";
+  EXPECT_EQ(choice(given.path(), complete), given.path());
+  EXPECT_EQ(choice("", complete), own);
+  try {
+    choice("", bare);
+    ADD_FAILURE() << "no built-in checker is installed";
+  } catch (const Error &error) {
+    EXPECT_EQ(error.kind(), ErrorKind::not_found);
+    EXPECT_NE(std::string(error.what()).find("safety-check"), std::string::npos);
+  }
+  test::write_file(installed / "default-safety/config.json", config);
+  EXPECT_EQ(choice("", bare), installed / "default-safety");
+  unsetenv("LIVEPEER_UPSCALE_MODELS");
+}
+
 }  // namespace
 }  // namespace livepeer
