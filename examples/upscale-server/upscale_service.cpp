@@ -31,6 +31,19 @@ Answer too_large(int64_t most) {
                              std::to_string(most) + " bytes.");
 }
 
+constexpr const char *kUpload = "upscale-server-upload";
+
+/// What a request adds to the bytes that are held in incomplete bodies.
+struct Upload {
+  int64_t &total;
+  int64_t bytes = 0;
+  ~Upload() { total -= bytes; }
+};
+
+void forget_upload(SoupServerMessage *message) {
+  g_object_set_data(G_OBJECT(message), kUpload, nullptr);
+}
+
 std::string without_full_stop(std::string text) {
   while (!text.empty() && text.back() == '.') text.pop_back();
   return text;
@@ -108,21 +121,36 @@ void UpscaleService::on_headers(SoupServerMessage *message) {
   if (const auto refusal = refuse(message))
     refuse_early(message, *refusal);
   else
-    g_signal_connect(message, "got-chunk", G_CALLBACK(got_chunk), this);
+    count_upload(message);
+}
+
+void UpscaleService::count_upload(SoupServerMessage *message) {
+  g_object_set_data_full(G_OBJECT(message), kUpload, new Upload{uploading_},
+                         [](gpointer upload) { delete static_cast<Upload *>(upload); });
+  g_signal_connect(message, "got-chunk", G_CALLBACK(got_chunk), this);
+  g_signal_connect(message, "finished", G_CALLBACK(forget_upload), nullptr);
 }
 
 void UpscaleService::refuse_early(SoupServerMessage *message, const Answer &answer) {
+  forget_upload(message);
   log_.write(message, answer.status);
   answer_early(message, answer);
 }
 
-void UpscaleService::got_chunk(SoupServerMessage *message, GBytes *, gpointer data) {
+void UpscaleService::got_chunk(SoupServerMessage *message, GBytes *chunk, gpointer data) {
   auto *self = static_cast<UpscaleService *>(data);
-  if (soup_server_message_get_request_body(message)->length > self->options_.max_body)
-    self->refuse_early(message, too_large(self->options_.max_body));
+  const Options &options = self->options_;
+  auto *upload = static_cast<Upload *>(g_object_get_data(G_OBJECT(message), kUpload));
+  upload->bytes += int64_t(g_bytes_get_size(chunk));
+  self->uploading_ += int64_t(g_bytes_get_size(chunk));
+  if (upload->bytes > options.max_body)
+    self->refuse_early(message, too_large(options.max_body));
+  else if (self->uploading_ / options.max_body > options.workers + options.queue)
+    self->refuse_early(message, no_capacity("too much is being sent at once, try again later."));
 }
 
 void UpscaleService::on_body(SoupServerMessage *message) {
+  forget_upload(message);
   g_autoptr(GBytes) body = soup_message_body_flatten(soup_server_message_get_request_body(message));
   gsize size = 0;
   const char *data = static_cast<const char *>(g_bytes_get_data(body, &size));

@@ -45,6 +45,7 @@ class UpscaleService {
   void count();
 
   static void work(gpointer data, gpointer self);
+  void count_upload(SoupServerMessage *message);
   static void got_chunk(SoupServerMessage *message, GBytes *chunk, gpointer self);
   static void message_finished(SoupServerMessage *message, gpointer self);
 
@@ -54,6 +55,7 @@ class UpscaleService {
   GThreadPool *pool_;
   std::deque<TaskPtr> waiting_;
   std::vector<TaskPtr> running_;
+  int64_t uploading_ = 0;  ///< bytes of bodies that are not complete
   size_t unanswered_ = 0;  ///< requests taken whose answer has not been sent to its end
   bool draining_ = false;
   std::function<void()> drained_;

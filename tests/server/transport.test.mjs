@@ -4,7 +4,7 @@ import http from 'node:http';
 import {after, before, describe, test} from 'node:test';
 
 import {testPng} from './lib/png.mjs';
-import {connect, multipart, parts, request, startServer, upscale} from './lib/server.mjs';
+import {connect, multipart, parts, request, startServer, upscale, waitFor} from './lib/server.mjs';
 
 const limit = 200000;
 const good = {prompt: 'x', image: testPng(4, 4), num_inference_steps: '1'};
@@ -87,6 +87,24 @@ describe('refused before the body is read', () => {
     });
   }
   test('after it the server serves on', async () => assert.equal((await upscale(server, good, {headers: auth})).status, 200));
+});
+
+test('bodies that are sent at once may not fill the memory', async () => {
+  const narrow = await startServer({args: ['--max-body', '100000', '--workers', '1', '--queue', '1']});
+  const held = [];
+  for (let i = 0; i < 3; i++) {  // the third is more than all slots could hold
+    held.push(await connect(narrow));
+    held[i].write(head({'Content-Length': 100000}));
+    held[i].write('x'.repeat(99999));
+  }
+  const one = await connect(narrow);
+  one.write(head({'Content-Length': 100000}));
+  one.write('x'.repeat(99999));
+  one.once('data', () => one.end());
+  assert.match(await one.ended, /^HTTP\/1\.1 500 [^]*insufficient capacity/);
+  for (const socket of held) socket.destroy();
+  await waitFor('room for others', async () => (await upscale(narrow, good)).status === 200);
+  assert.equal(await narrow.stop(), 0);
 });
 
 describe('connections on which nothing moves are closed', () => {
