@@ -1,5 +1,6 @@
 /* How frames go through the livepeerupscale element: the streaming thread takes them in, waits for
  * the oldest job when enough are in flight, and is the only one that pushes. */
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -66,7 +67,7 @@ std::function<bool(std::chrono::nanoseconds)> lateness_check(State *state, const
   return [timing = state->timing, running_time = pending.running_time,
           margin](std::chrono::nanoseconds mean) {
     GstClockTimeDiff late;
-    const auto needed = mean + mean / 20 + std::chrono::nanoseconds(mean.count() ? margin : 0);
+    const auto needed = mean + mean / 10 + std::chrono::nanoseconds(mean.count() ? margin : 0);
     return timing->lateness(running_time, needed, &late) && late > 0;
   };
 }
@@ -164,7 +165,7 @@ GstFlowReturn push_oldest(GstLivepeerUpscale *self) {
     }
     ++state->frames_out;
   }
-  return gst_pad_push(GST_BASE_TRANSFORM_SRC_PAD(self), output);
+  return std::min(GST_FLOW_OK, gst_pad_push(GST_BASE_TRANSFORM_SRC_PAD(self), output));
 }
 
 /// Pushes what is finished, and waits until at most `keep` frames are in flight.

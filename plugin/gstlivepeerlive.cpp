@@ -18,7 +18,8 @@ void LiveTiming::set_pipeline_latency(GstClockTime latency) {
 bool LiveTiming::lateness(GstClockTime running_time, std::chrono::nanoseconds from_now,
                           GstClockTimeDiff *late) const {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (!clock_ || !GST_CLOCK_TIME_IS_VALID(running_time)) return false;
+  if (!clock_ || !GST_CLOCK_TIME_IS_VALID(running_time) || !GST_CLOCK_TIME_IS_VALID(latency_))
+    return false;
   const GstClockTime deadline = base_time_ + running_time + latency_;
   *late = GST_CLOCK_DIFF(deadline, gst_clock_get_time(clock_)) + from_now.count();
   return true;

@@ -17,11 +17,11 @@ class LiveTiming {
   /// The pipeline plays; without a clock nothing is ever late.
   void play(GstClock *clock, GstClockTime base_time);
   void pause();
-  /// The latency of the whole pipeline, from the LATENCY event.
+  /// The latency of the whole pipeline, from the LATENCY event; GST_CLOCK_TIME_NONE: not told yet.
   void set_pipeline_latency(GstClockTime latency);
 
   /// How late a frame of `running_time` would be if it was ready `from_now` on; negative: in time.
-  /// FALSE when nobody can tell.
+  /// False when nobody can tell.
   bool lateness(GstClockTime running_time, std::chrono::nanoseconds from_now,
                 GstClockTimeDiff *late) const;
 
@@ -29,7 +29,7 @@ class LiveTiming {
   mutable std::mutex mutex_;
   GstClock *clock_ = nullptr;
   GstClockTime base_time_ = 0;
-  GstClockTime latency_ = 0;
+  GstClockTime latency_ = GST_CLOCK_TIME_NONE;
 };
 
 /// The latency that the element reports where the `latency` property is 0: the measured mean plus

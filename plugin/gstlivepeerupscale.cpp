@@ -73,25 +73,26 @@ GstStructure *make_stats(GstLivepeerUpscale *self) {
   State *state = self->state;
   const Settings settings = self->settings->get();
   std::shared_ptr<Session> session;
-  uint64_t in, out, seed;
+  uint64_t in, out, base_dropped, seed;
   {
     std::lock_guard<std::mutex> lock(state->lock);
     session = state->session;
     in = state->frames_in;
     out = state->frames_out;
+    base_dropped = state->base_dropped;
     seed = settings.random_seed ? state->drawn_seed : settings.upscale.seed;
   }
   const livepeer::SessionStats s = session ? session->stats() : livepeer::SessionStats();
   return gst_structure_new(
       "livepeer-upscale-stats", "in", G_TYPE_UINT64, in, "out", G_TYPE_UINT64, out, "inferred",
-      G_TYPE_UINT64, s.inferred, "reused", G_TYPE_UINT64, s.reused, "late", G_TYPE_UINT64, s.late,
-      "cancelled", G_TYPE_UINT64, s.cancelled, "flagged", G_TYPE_UINT64, s.flagged, "load-time",
-      G_TYPE_UINT64, guint64(s.load_time.count()), "last-time", G_TYPE_UINT64,
-      guint64(s.last_time.count()), "mean-time", G_TYPE_UINT64, guint64(s.mean_time.count()),
-      "seed", G_TYPE_INT64, gint64(seed), "model", G_TYPE_STRING, s.model.c_str(), "device",
-      G_TYPE_STRING, s.device.c_str(), "precision", G_TYPE_STRING, s.precision.c_str(),
-      "queue-depth", G_TYPE_UINT, guint(s.queue_depth), "peak-memory", G_TYPE_UINT64,
-      livepeer::peak_memory(), nullptr);
+      G_TYPE_UINT64, s.inferred, "reused", G_TYPE_UINT64, s.reused, "late", G_TYPE_UINT64,
+      s.late + base_dropped, "cancelled", G_TYPE_UINT64, s.cancelled, "flagged", G_TYPE_UINT64,
+      s.flagged, "load-time", G_TYPE_UINT64, guint64(s.load_time.count()), "last-time",
+      G_TYPE_UINT64, guint64(s.last_time.count()), "mean-time", G_TYPE_UINT64,
+      guint64(s.mean_time.count()), "seed", G_TYPE_INT64, gint64(seed), "model", G_TYPE_STRING,
+      s.model.c_str(), "device", G_TYPE_STRING, s.device.c_str(), "precision", G_TYPE_STRING,
+      s.precision.c_str(), "queue-depth", G_TYPE_UINT, guint(s.queue_depth), "peak-memory",
+      G_TYPE_UINT64, livepeer::peak_memory(), nullptr);
 }
 
 void set_property(GObject *object, guint id, const GValue *value, GParamSpec *spec) {
@@ -145,6 +146,7 @@ gboolean start(GstBaseTransform *trans) {
   state->max_in_flight = settings.max_in_flight;
   state->max_pixels = settings.max_pixels;
   state->latency.reset();
+  state->timing->set_pipeline_latency(GST_CLOCK_TIME_NONE);
   state->warned_memory = false;
   state->qos_dropped = 0;
   {
@@ -152,7 +154,7 @@ gboolean start(GstBaseTransform *trans) {
     state->session = std::move(session);
     state->reporter = std::move(reporter);
     state->drawn_seed = draw_seed();
-    state->frames_in = state->frames_out = 0;
+    state->frames_in = state->frames_out = state->base_dropped = 0;
     state->live = false;
   }
   gst_livepeer_upscale_clear(self);

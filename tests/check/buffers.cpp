@@ -108,13 +108,10 @@ POINT(E8_the_meta_tells_what_was_done_and_survives_copies) {
 }
 
 POINT(E10_an_unreadable_buffer_is_an_error) {
-  GstHarness *h = harness_new("format=RGB,width=16,height=16");
-  GstBus *bus = bus_of(h);
-  fail_unless(gst_harness_push(h, gst_buffer_new_allocate(nullptr, 10, nullptr)) == GST_FLOW_ERROR);
-  expect_error(bus, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED);
-  gst_element_set_bus(h->element, nullptr);
-  gst_object_unref(bus);
-  gst_harness_teardown(h);
+  BusHarness test("format=RGB,width=16,height=16");
+  fail_unless(gst_harness_push(test.h, gst_buffer_new_allocate(nullptr, 10, nullptr)) ==
+              GST_FLOW_ERROR);
+  expect_error(test.bus, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED);
 }
 
 int main() { return run_suite("buffers"); }

@@ -106,18 +106,11 @@ POINT(D2_templates_describe_each_other) {
 }
 
 POINT(D3_downstream_chooses_the_size) {
-  GError *error = nullptr;
-  GstElement *pipeline = gst_parse_launch(
+  GstElement *pipeline = pipeline_new(
       "videotestsrc num-buffers=2 ! videoscale ! videoconvert ! livepeerupscale "
-      "safety-check=false name=up ! video/x-raw,width=1920,height=1080 ! fakesink",
-      &error);
-  fail_unless(error == nullptr && pipeline != nullptr);
+      "safety-check=false name=up ! video/x-raw,width=1920,height=1080 ! fakesink");
   gst_element_set_state(pipeline, GST_STATE_PLAYING);
-  GstBus *bus = gst_element_get_bus(pipeline);
-  GstMessage *message = gst_bus_timed_pop_filtered(
-      bus, 20 * GST_SECOND, GstMessageType(GST_MESSAGE_EOS | GST_MESSAGE_ERROR));
-  fail_unless(message && GST_MESSAGE_TYPE(message) == GST_MESSAGE_EOS);
-  gst_message_unref(message);
+  expect_eos(pipeline);
   GstElement *up = gst_bin_get_by_name(GST_BIN(pipeline), "up");
   GstPad *pad = gst_element_get_static_pad(up, "sink");
   GstCaps *caps = gst_pad_get_current_caps(pad);
@@ -128,9 +121,7 @@ POINT(D3_downstream_chooses_the_size) {
   gst_caps_unref(caps);
   gst_object_unref(pad);
   gst_object_unref(up);
-  gst_object_unref(bus);
-  gst_element_set_state(pipeline, GST_STATE_NULL);
-  gst_object_unref(pipeline);
+  pipeline_free(pipeline);
 }
 
 POINT(D4_other_fields_pass_unchanged) {
@@ -161,14 +152,10 @@ POINT(D5_only_progressive) {
 
 POINT(D6_high_dynamic_range_is_refused_with_words) {
   for (const char *colorimetry : {"bt2100-pq", "bt2100-hlg"}) {
-    GstHarness *h = harness_new("");
-    GstBus *bus = bus_of(h);
-    gst_harness_set_src_caps_str(
-        h, raw_caps(std::string("format=RGB,width=8,height=8,colorimetry=") + colorimetry).c_str());
-    expect_error(bus, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT);
-    gst_element_set_bus(h->element, nullptr);
-    gst_object_unref(bus);
-    gst_harness_teardown(h);
+    BusHarness test("");
+    const std::string caps = raw_caps("format=RGB,width=8,height=8,colorimetry=");
+    gst_harness_set_src_caps_str(test.h, (caps + colorimetry).c_str());
+    expect_error(test.bus, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT);
   }
   fail_if(accepts("video/x-raw,format=RGB10A2_LE,width=8,height=8,framerate=25/1"));
 }
@@ -231,32 +218,23 @@ POINT(D10_reconfigure_drains_first) {
 }
 
 POINT(D12_too_large_a_frame_is_refused_with_numbers) {
-  GstHarness *h = harness_new("", "max-pixels=99");
-  GstBus *bus = bus_of(h);
-  gst_harness_set_src_caps_str(h, raw_caps("format=RGB,width=10,height=10").c_str());
-  GstMessage *message = wait_message(bus, GST_MESSAGE_ERROR);
-  GError *error = nullptr;
-  gchar *debug = nullptr;
-  gst_message_parse_error(message, &error, &debug);
-  fail_unless(g_error_matches(error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT));
-  fail_unless(strstr(debug, "10x10") && strstr(debug, "99"), "%s", debug);
-  g_clear_error(&error);
-  g_free(debug);
-  gst_message_unref(message);
-  gst_element_set_bus(h->element, nullptr);
-  gst_object_unref(bus);
-  gst_harness_teardown(h);
-
+  {
+    BusHarness test("format=RGB,width=10,height=10", "max-pixels=99");
+    GstMessage *message = wait_message(test.bus, GST_MESSAGE_ERROR);
+    GError *error = nullptr;
+    gchar *debug = nullptr;
+    gst_message_parse_error(message, &error, &debug);
+    fail_unless(g_error_matches(error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT));
+    fail_unless(strstr(debug, "10x10") && strstr(debug, "99"), "%s", debug);
+    g_clear_error(&error);
+    g_free(debug);
+    gst_message_unref(message);
+  }
   // Too much memory: the model says how much a frame takes, and the budget is less.
-  h = harness_new("", "memory-budget=1000");
-  bus = bus_of(h);
-  gst_harness_set_src_caps_str(h, raw_caps("format=RGB,width=10,height=10").c_str());
-  const GstVideoInfo info = info_of("format=RGB,width=10,height=10");
-  gst_harness_push(h, pattern_new(info, 0));
-  expect_error(bus, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT);
-  gst_element_set_bus(h->element, nullptr);
-  gst_object_unref(bus);
-  gst_harness_teardown(h);
+  BusHarness test("format=RGB,width=10,height=10", "memory-budget=1000");
+  gst_harness_push(test.h, pattern_new(info_of("format=RGB,width=10,height=10"), 0));
+  expect_error(test.bus, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT);
+  fail_unless_equals_int(engine->upscales, 0);
 }
 
 int main() { return run_suite("negotiation"); }

@@ -35,6 +35,13 @@ bool add_point(const char *name, TFun function) {
   return true;
 }
 
+void run_point(const char *name, void (*body)()) {
+  const auto start = Clock::now();
+  g_print("%s ...", name);
+  body();
+  g_print(" %.0f ms\n", elapsed_ms(start));
+}
+
 int run_suite(const char *name) {
   gst_check_init(nullptr, nullptr);
   GST_ELEMENT_REGISTER(livepeerupscale, nullptr);
@@ -156,10 +163,66 @@ void expect_error(GstBus *bus, GQuark domain, gint code) {
   gst_message_unref(message);
 }
 
-GstBus *bus_of(GstHarness *harness) {
-  GstBus *bus = gst_bus_new();
-  gst_element_set_bus(harness->element, bus);
-  return bus;
+BusHarness::BusHarness(const std::string &caps, const std::string &properties)
+    : h(harness_new("", properties)), bus(gst_bus_new()) {
+  gst_element_set_bus(h->element, bus);
+  // Again from the start, so that the bus sees that, and only that.
+  gst_element_set_state(h->element, GST_STATE_NULL);
+  gst_bus_set_flushing(bus, TRUE);
+  gst_bus_set_flushing(bus, FALSE);
+  gst_element_set_state(h->element, GST_STATE_PLAYING);
+  if (!caps.empty()) gst_harness_set_src_caps_str(h, raw_caps(caps).c_str());
+}
+
+BusHarness::~BusHarness() {
+  gst_element_set_bus(h->element, nullptr);
+  gst_object_unref(bus);
+  gst_harness_teardown(h);
+}
+
+GstElement *pipeline_new(const std::string &launch) {
+  GError *error = nullptr;
+  GstElement *pipeline = gst_parse_launch(launch.c_str(), &error);
+  fail_unless(pipeline != nullptr && error == nullptr, "%s", error ? error->message : "");
+  return pipeline;
+}
+
+void expect_eos(GstElement *pipeline) {
+  GstBus *bus = gst_element_get_bus(pipeline);
+  GstMessage *message = gst_bus_timed_pop_filtered(
+      bus, 30 * GST_SECOND, GstMessageType(GST_MESSAGE_EOS | GST_MESSAGE_ERROR));
+  fail_unless(message && GST_MESSAGE_TYPE(message) == GST_MESSAGE_EOS, "no end of stream");
+  gst_message_unref(message);
+  gst_object_unref(bus);
+}
+
+void pipeline_free(GstElement *pipeline) {
+  gst_element_set_state(pipeline, GST_STATE_NULL);
+  gst_object_unref(pipeline);
+}
+
+static GstPadProbeReturn add_checksum(GstPad *, GstPadProbeInfo *info, gpointer data) {
+  GstMapInfo map;
+  fail_unless(gst_buffer_map(GST_PAD_PROBE_INFO_BUFFER(info), &map, GST_MAP_READ));
+  guint32 sum = 2166136261u;
+  for (gsize i = 0; i < map.size; ++i) sum = (sum ^ map.data[i]) * 16777619u;
+  gst_buffer_unmap(GST_PAD_PROBE_INFO_BUFFER(info), &map);
+  static_cast<std::vector<guint32> *>(data)->push_back(sum);
+  return GST_PAD_PROBE_OK;
+}
+
+std::vector<guint32> run_pipeline(const std::string &launch) {
+  std::vector<guint32> sums;
+  GstElement *pipeline = pipeline_new(launch);
+  GstElement *out = gst_bin_get_by_name(GST_BIN(pipeline), "out");
+  GstPad *pad = gst_element_get_static_pad(out, "sink");
+  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, add_checksum, &sums, nullptr);
+  gst_object_unref(pad);
+  gst_object_unref(out);
+  gst_element_set_state(pipeline, GST_STATE_PLAYING);
+  expect_eos(pipeline);
+  pipeline_free(pipeline);
+  return sums;
 }
 
 guint64 stat(GstElement *element, const char *name) {

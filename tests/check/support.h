@@ -24,10 +24,11 @@ extern std::shared_ptr<livepeer::FakeEngine> engine;
   static void name##_body();                                                \
   static void name(int) {                                                   \
     tcase_fn_start(#name, __FILE__, __LINE__);                              \
-    name##_body();                                                          \
+    run_point(#name, name##_body);                                          \
   }                                                                         \
   [[maybe_unused]] static const bool name##_added = add_point(#name, name); \
   static void name##_body()
+void run_point(const char *name, void (*body)());
 bool add_point(const char *name, TFun function);
 
 /// Runs the program's points in this process, then fails if the leaks tracer (when it is on) finds
@@ -52,12 +53,25 @@ void expect_pattern(GstBuffer *buffer, const GstVideoInfo &info, unsigned varian
 GstMessage *wait_message(GstBus *bus, GstMessageType type);
 /// Expects an error on the bus now, in this domain and code, with both texts; frees it.
 void expect_error(GstBus *bus, GQuark domain, gint code);
-/// Gives the harness's element a bus of its own.
-GstBus *bus_of(GstHarness *harness);
+/// A harness whose element has a bus, for tests that expect messages.
+struct BusHarness {
+  explicit BusHarness(const std::string &caps, const std::string &properties = {});
+  ~BusHarness();
+  GstHarness *h;
+  GstBus *bus;
+};
 
 guint64 stat(GstElement *element, const char *name);
 
 using Clock = std::chrono::steady_clock;
+/// Runs a pipeline to its end of stream; the checksum of each buffer at the sink pad of its element
+/// `out`, in order. Fails the test on an error or after 30 seconds.
+std::vector<guint32> run_pipeline(const std::string &launch);
+/// The same in two halves, for tests that do something meanwhile.
+GstElement *pipeline_new(const std::string &launch);
+void expect_eos(GstElement *pipeline);
+void pipeline_free(GstElement *pipeline);
+
 /// Milliseconds since `start`.
 double elapsed_ms(Clock::time_point start);
 /// Waits (at most ten seconds) until the condition holds; for what another thread does.

@@ -64,8 +64,10 @@ std::string FakeLoader::check(const ModelSpec &spec) const {
   if (engine_->on_check) engine_->on_check();
   if (spec.safety_check && !engine_->has_checker)
     throw Error(ErrorKind::settings, "There is no safety checker; set safety-check=false");
-  return spec.model + "|" + spec.safety_model + "|" + spec.device + "|" +
-         std::to_string(int(spec.precision)) + "|" + std::to_string(spec.safety_check);
+  // Models of different engines are different models.
+  return std::to_string(reinterpret_cast<uintptr_t>(engine_.get())) + "|" + spec.model + "|" +
+         spec.safety_model + "|" + spec.device + "|" + std::to_string(int(spec.precision)) + "|" +
+         std::to_string(spec.safety_check);
 }
 
 std::shared_ptr<UpscaleModel> FakeLoader::load(const ModelSpec &spec, Progress &progress) {

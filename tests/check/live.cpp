@@ -1,0 +1,259 @@
+// Section I: live use, QoS, latency; H5: messages.
+#include <mutex>
+#include <thread>
+
+#include "support.h"
+
+using namespace std::chrono_literals;
+
+namespace {
+
+const char *const kSmall = "format=RGB,width=8,height=6";
+GstBuffer *frame(unsigned i) { return pattern_new(info_of(kSmall), i * 40 * GST_MSECOND, i); }
+
+void query_latency(GstHarness *h, gboolean *live, GstClockTime *min, GstClockTime *max) {
+  GstQuery *query = gst_query_new_latency();
+  fail_unless(gst_pad_peer_query(h->sinkpad, query));
+  gst_query_parse_latency(query, live, min, max);
+  gst_query_unref(query);
+}
+
+struct Arrivals {
+  GstElement *pipeline;
+  std::vector<GstClockTime> pts;
+  std::vector<guint> flags;
+  GstClockTime latency = 0;  // of the whole pipeline
+  int late = 0;
+  Clock::time_point last;
+};
+
+/// Counts frames and those that come after they should have been shown.
+GstPadProbeReturn on_arrival(GstPad *pad, GstPadProbeInfo *info, gpointer data) {
+  auto *arrivals = static_cast<Arrivals *>(data);
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER(info);
+  GstElement *sink = gst_pad_get_parent_element(pad);
+  GstClock *clock = gst_element_get_clock(sink);
+  const GstClockTime now = gst_clock_get_time(clock) - gst_element_get_base_time(sink);
+  if (arrivals->latency == 0) {
+    GstQuery *query = gst_query_new_latency();
+    fail_unless(gst_element_query(arrivals->pipeline, query));
+    gst_query_parse_latency(query, nullptr, &arrivals->latency, nullptr);
+    gst_query_unref(query);
+  }
+  if (now > GST_BUFFER_PTS(buffer) + arrivals->latency) ++arrivals->late;
+  gst_object_unref(clock);
+  gst_object_unref(sink);
+  arrivals->pts.push_back(GST_BUFFER_PTS(buffer));
+  arrivals->flags.push_back(gst_buffer_get_livepeer_upscale_meta(buffer)->flags);
+  arrivals->last = Clock::now();
+  return GST_PAD_PROBE_OK;
+}
+
+}  // namespace
+
+POINT(I1_latency_only_where_upstream_is_live) {
+  GstHarness *h = harness_new(kSmall, "latency=300000000");
+  gboolean live = TRUE;
+  GstClockTime min = 0, max = 0;
+  query_latency(h, &live, &min, &max);
+  fail_unless(live);  // a harness source is live
+  fail_unless_equals_uint64(min, 300 * GST_MSECOND);
+  gst_harness_set_upstream_latency(h, 50 * GST_MSECOND);
+  query_latency(h, &live, &min, &max);
+  fail_unless_equals_uint64(min, 350 * GST_MSECOND);
+  fail_unless(max == GST_CLOCK_TIME_NONE || max >= min);
+  gst_harness_set_live(h, FALSE);
+  query_latency(h, &live, &min, &max);
+  fail_unless(!live);
+  fail_unless_equals_uint64(min, 50 * GST_MSECOND);
+  gst_harness_teardown(h);
+}
+
+POINT(I2_measured_latency_is_told_once_it_changes) {
+  engine->step_time = 50ms;
+  BusHarness test(kSmall);
+  gboolean live;
+  GstClockTime min, max;
+  query_latency(test.h, &live, &min, &max);
+  fail_unless_equals_uint64(min, 0);
+  gst_harness_push(test.h, frame(0));
+  gst_message_unref(wait_message(test.bus, GST_MESSAGE_LATENCY));
+  query_latency(test.h, &live, &min, &max);
+  fail_unless(min >= 52 * GST_MSECOND && min < 200 * GST_MSECOND, "%" GST_TIME_FORMAT,
+              GST_TIME_ARGS(min));
+  engine->step_time = 0ms;
+  for (unsigned i = 1; i < 15; ++i) gst_harness_push(test.h, frame(i));
+  fail_unless(gst_bus_pop_filtered(test.bus, GST_MESSAGE_LATENCY) == nullptr,
+              "more than one change in a second");
+}
+
+POINT(I3_policies_for_late_frames) {
+  // A pipeline that plays since ten seconds: with a mean of 30 ms every frame is late.
+  for (const char *policy : {"wait", "scale", "repeat", "drop"}) {
+    engine->step_time = 30ms;
+    BusHarness test(kSmall, std::string("post-messages=true late-policy=") + policy);
+    GstHarness *h = test.h;
+    fail_unless_equals_int(gst_harness_push(h, frame(0)), 0);
+    gst_buffer_unref(gst_harness_pull(h));
+    gst_element_set_state(h->element, GST_STATE_PAUSED);
+    GstClock *clock = gst_system_clock_obtain();
+    gst_element_set_clock(h->element, clock);
+    gst_element_set_base_time(h->element, gst_clock_get_time(clock) - 10 * GST_SECOND);
+    gst_object_unref(clock);
+    gst_element_set_state(h->element, GST_STATE_PLAYING);
+    fail_unless(gst_harness_push_upstream_event(h, gst_event_new_latency(0)));
+    const int inferred = engine->upscales;
+    fail_unless_equals_int(gst_harness_push(h, frame(1)), 0);
+    const bool waits = g_str_equal(policy, "wait");
+    fail_unless_equals_int(engine->upscales - inferred, waits ? 1 : 0);
+    GstBuffer *buffer = gst_harness_try_pull(h);
+    if (g_str_equal(policy, "drop")) {
+      fail_unless(buffer == nullptr);
+    } else {
+      fail_unless_equals_uint64(GST_BUFFER_PTS(buffer), 40 * GST_MSECOND);
+      const guint flags = gst_buffer_get_livepeer_upscale_meta(buffer)->flags;
+      if (waits) {
+        fail_unless_equals_int(flags, GST_LIVEPEER_UPSCALE_INFERRED);
+      } else if (g_str_equal(policy, "scale")) {
+        fail_unless_equals_int(flags, GST_LIVEPEER_UPSCALE_LATE | GST_LIVEPEER_UPSCALE_SCALED);
+      } else {
+        fail_unless_equals_int(flags, GST_LIVEPEER_UPSCALE_LATE | GST_LIVEPEER_UPSCALE_REUSED);
+        expect_pattern(buffer, info_of("format=RGB,width=32,height=24"), 0);
+      }
+      gst_buffer_unref(buffer);
+    }
+    GstMessage *qos = gst_bus_pop_filtered(test.bus, GST_MESSAGE_QOS);
+    fail_unless((qos != nullptr) == !waits, "I5");
+    fail_unless_equals_uint64(stat(h->element, "late"), waits ? 0 : 1);
+    if (qos) {
+      gint64 jitter;
+      GstFormat format;
+      guint64 processed, dropped;
+      gst_message_parse_qos_values(qos, &jitter, nullptr, nullptr);
+      gst_message_parse_qos_stats(qos, &format, &processed, &dropped);
+      fail_unless(jitter > gint64(9 * GST_SECOND));
+      fail_unless_equals_uint64(dropped, 1);
+      gst_message_unref(qos);
+    }
+  }
+}
+
+POINT(I4_live_frames_all_arrive_in_time) {
+  engine->step_time = 500ms;
+  Arrivals arrivals;
+  arrivals.pipeline = pipeline_new(
+      "videotestsrc is-live=true num-buffers=180 pattern=ball ! "
+      "video/x-raw,format=RGB,width=64,height=36,framerate=30/1 ! queue ! livepeerupscale "
+      "safety-check=false late-policy=scale latency=700000000 max-in-flight=30 ! "
+      "queue max-size-time=0 max-size-bytes=0 ! fakesink name=out sync=true");
+  GstElement *out = gst_bin_get_by_name(GST_BIN(arrivals.pipeline), "out");
+  GstPad *pad = gst_element_get_static_pad(out, "sink");
+  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, on_arrival, &arrivals, nullptr);
+  gst_object_unref(pad);
+  gst_object_unref(out);
+  gst_element_set_state(arrivals.pipeline, GST_STATE_PLAYING);
+  expect_eos(arrivals.pipeline);
+  const double after = elapsed_ms(arrivals.last);
+  int inferred = 0;
+  for (const guint flags : arrivals.flags) inferred += (flags & GST_LIVEPEER_UPSCALE_INFERRED) != 0;
+  g_print(" (%zu frames, %d late, %d inferred)", arrivals.pts.size(), arrivals.late, inferred);
+  fail_unless_equals_int(int(arrivals.pts.size()), 180);
+  fail_unless(std::is_sorted(arrivals.pts.begin(), arrivals.pts.end()));
+  fail_unless(arrivals.latency >= 700 * GST_MSECOND && arrivals.latency < 800 * GST_MSECOND);
+  fail_unless_equals_int(arrivals.late, 0);
+  fail_unless(inferred >= 8, "%d", inferred);
+  fail_unless(after < 1000, "%f ms", after);
+  pipeline_free(arrivals.pipeline);
+}
+
+POINT(I6_base_qos_is_off_and_its_drops_are_counted) {
+  GstHarness *h = harness_new(kSmall);
+  gboolean qos = TRUE;
+  g_object_get(h->element, "qos", &qos, nullptr);
+  fail_if(qos);
+  g_object_set(h->element, "qos", TRUE, nullptr);
+  gst_harness_push(h, frame(0));
+  fail_unless(gst_harness_push_upstream_event(
+      h, gst_event_new_qos(GST_QOS_TYPE_UNDERFLOW, 2.0, GST_SECOND, 0)));
+  gst_harness_push(h, frame(1));
+  fail_unless_equals_int(int(gst_harness_buffers_received(h)), 1);
+  fail_unless_equals_uint64(stat(h->element, "late"), 1);
+  fail_unless_equals_uint64(stat(h->element, "in"), 2);
+  gst_harness_teardown(h);
+}
+
+POINT(I7_fast_and_reverse_playback) {
+  GstHarness *h = harness_new(kSmall);
+  GstSegment segment;
+  gst_segment_init(&segment, GST_FORMAT_TIME);
+  segment.rate = -1;
+  segment.stop = 10 * GST_SECOND;
+  gst_harness_push_event(h, gst_event_new_segment(&segment));
+  for (unsigned i = 3; i-- > 0;) {
+    GstBuffer *buffer = gst_harness_push_and_pull(h, frame(i));
+    fail_unless_equals_uint64(GST_BUFFER_PTS(buffer), i * 40 * GST_MSECOND);
+    gst_buffer_unref(buffer);
+  }
+  const int inferred = engine->upscales;
+  fail_unless_equals_int(inferred, 3);
+  segment.rate = 8;
+  segment.flags = GST_SEGMENT_FLAG_TRICKMODE;
+  gst_harness_push_event(h, gst_event_new_segment(&segment));
+  GstBuffer *buffer = gst_harness_push_and_pull(h, frame(4));
+  fail_unless_equals_int(gst_buffer_get_livepeer_upscale_meta(buffer)->flags,
+                         GST_LIVEPEER_UPSCALE_SCALED);
+  fail_unless_equals_int(engine->upscales, inferred);
+  gst_buffer_unref(buffer);
+  gst_harness_teardown(h);
+}
+
+POINT(I8_without_clock_timestamps_or_time_segment) {
+  GstHarness *h = harness_new(kSmall, "max-in-flight=2 late-policy=wait");
+  GstSegment segment;
+  gst_segment_init(&segment, GST_FORMAT_BYTES);
+  gst_harness_push_event(h, gst_event_new_segment(&segment));
+  for (unsigned i = 0; i < 4; ++i) {
+    GstBuffer *buffer = frame(i);
+    GST_BUFFER_PTS(buffer) = GST_BUFFER_DURATION(buffer) = GST_CLOCK_TIME_NONE;
+    fail_unless_equals_int(gst_harness_push(h, buffer), 0);
+  }
+  gst_harness_push_event(h, gst_event_new_eos());
+  fail_unless_equals_int(int(gst_harness_buffers_received(h)), 4);
+  gst_harness_teardown(h);
+}
+
+POINT(H5_one_message_per_frame_and_per_step_when_asked) {
+  for (const bool asked : {false, true}) {
+    engine->step_time = 20ms;
+    BusHarness test(kSmall, asked ? "post-messages=true steps=3" : "steps=3");
+    for (unsigned i = 0; i < 3; ++i) gst_harness_push(test.h, frame(i));
+    int frames = 0, steps = 0;
+    while (GstMessage *message = gst_bus_pop_filtered(test.bus, GST_MESSAGE_ELEMENT)) {
+      const GstStructure *s = gst_message_get_structure(message);
+      if (gst_structure_has_name(s, GST_LIVEPEER_UPSCALE_MESSAGE)) {
+        guint64 timestamp = 0, running = 1, stream = 1, duration = 0;
+        gint64 seed = 7;
+        gdouble ms = 0;
+        gboolean inferred = FALSE;
+        fail_unless(gst_structure_get(s, "timestamp", G_TYPE_UINT64, &timestamp, "running-time",
+                                      G_TYPE_UINT64, &running, "stream-time", G_TYPE_UINT64,
+                                      &stream, "duration", G_TYPE_UINT64, &duration, "seed",
+                                      G_TYPE_INT64, &seed, "milliseconds", G_TYPE_DOUBLE, &ms,
+                                      "inferred", G_TYPE_BOOLEAN, &inferred, nullptr));
+        fail_unless_equals_uint64(timestamp, guint64(frames) * 40 * GST_MSECOND);
+        fail_unless_equals_uint64(running, timestamp);
+        fail_unless_equals_uint64(stream, timestamp);
+        fail_unless_equals_uint64(duration, 40 * GST_MSECOND);
+        fail_unless(seed == 0 && inferred && ms >= 60);
+        ++frames;
+      } else if (gst_structure_has_name(s, GST_LIVEPEER_UPSCALE_STEP_MESSAGE)) {
+        ++steps;
+      }
+      gst_message_unref(message);
+    }
+    fail_unless_equals_int(frames, asked ? 3 : 0);
+    fail_unless(asked ? steps >= 6 : steps == 0, "%d steps", steps);
+  }
+}
+
+int main() { return run_suite("live"); }
