@@ -57,6 +57,45 @@ Frame read_frame(GstLivepeerUpscale *self, GstBuffer *buffer) {
   return frame;
 }
 
+/// The latency that this element adds to a live pipeline.
+GstClockTime own_latency(GstLivepeerUpscale *self) {
+  const GstClockTime set = self->settings->get().latency;
+  return set ? set : self->state->latency.get();
+}
+
+/// Asks upstream, and adds this element's latency where upstream is live.
+gboolean query_latency(GstLivepeerUpscale *self, GstQuery *query) {
+  if (!gst_pad_peer_query(GST_BASE_TRANSFORM_SINK_PAD(self), query)) return FALSE;
+  gboolean live;
+  GstClockTime min, max;
+  gst_query_parse_latency(query, &live, &min, &max);
+  {
+    std::lock_guard<std::mutex> lock(self->state->lock);
+    self->state->live = live;
+  }
+  if (!live) return TRUE;
+  const GstClockTime ours = own_latency(self);
+  GST_DEBUG_OBJECT(self, "adding a latency of %" GST_TIME_FORMAT, GST_TIME_ARGS(ours));
+  gst_query_set_latency(query, live, min + ours,
+                        GST_CLOCK_TIME_IS_VALID(max) ? max + ours : GST_CLOCK_TIME_NONE);
+  return TRUE;
+}
+
+/// The pipeline's latency up to and with this element, 0 where it is not live.
+GstClockTime known_latency(GstLivepeerUpscale *self) {
+  std::optional<bool> live;
+  {
+    std::lock_guard<std::mutex> lock(self->state->lock);
+    live = self->state->live;
+  }
+  if (live) return *live ? own_latency(self) : 0;
+  GstQuery *query = gst_query_new_latency();
+  GstClockTime min = 0;
+  if (query_latency(self, query)) gst_query_parse_latency(query, nullptr, &min, nullptr);
+  gst_query_unref(query);
+  return min;
+}
+
 /// The question that the worker asks when it is about to start the frame.
 std::function<bool(std::chrono::nanoseconds)> lateness_check(State *state, const Pending &pending) {
   if (pending.settings.late_policy == LatePolicy::wait) return {};
@@ -64,11 +103,11 @@ std::function<bool(std::chrono::nanoseconds)> lateness_check(State *state, const
   const GstClockTime duration = GST_BUFFER_DURATION(pending.input.get());
   const GstClockTime margin =
       state->max_in_flight > 1 && GST_CLOCK_TIME_IS_VALID(duration) ? duration : 0;
-  return [timing = state->timing, running_time = pending.running_time,
+  return [timing = state->timing, running_time = pending.running_time, latency = pending.latency,
           margin](std::chrono::nanoseconds mean) {
     GstClockTimeDiff late;
     const auto needed = mean + mean / 10 + std::chrono::nanoseconds(mean.count() ? margin : 0);
-    return timing->lateness(running_time, needed, &late) && late > 0;
+    return timing->lateness(running_time, latency, needed, &late) && late > 0;
   };
 }
 
@@ -86,6 +125,7 @@ GstFlowReturn take_in(GstLivepeerUpscale *self, GstBuffer *input, bool discont) 
       timed ? gst_segment_to_stream_time(segment, GST_FORMAT_TIME, pts) : GST_CLOCK_TIME_NONE;
   if (GST_CLOCK_TIME_IS_VALID(stream_time)) gst_object_sync_values(GST_OBJECT(self), stream_time);
   pending.settings = self->settings->get();
+  pending.latency = pending.settings.late_policy == LatePolicy::wait ? 0 : known_latency(self);
 
   Frame low_res = read_frame(self, input);
   if (segment->flags & GST_SEGMENT_FLAG_TRICKMODE) {
@@ -123,7 +163,7 @@ void update_latency(GstLivepeerUpscale *self, const Pending &pending, const JobR
   bool live;
   {
     std::lock_guard<std::mutex> lock(state->lock);
-    live = state->live;
+    live = state->live.value_or(false);
   }
   if (live) gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
 }
@@ -270,30 +310,11 @@ gboolean src_event(GstBaseTransform *trans, GstEvent *event) {
   return parent_transform->src_event(trans, event);
 }
 
-gboolean latency_query(GstLivepeerUpscale *self, GstQuery *query) {
-  State *state = self->state;
-  if (!gst_pad_peer_query(GST_BASE_TRANSFORM_SINK_PAD(self), query)) return FALSE;
-  gboolean live;
-  GstClockTime min, max;
-  gst_query_parse_latency(query, &live, &min, &max);
-  {
-    std::lock_guard<std::mutex> lock(state->lock);
-    state->live = live;
-  }
-  if (!live) return TRUE;
-  const GstClockTime set = self->settings->get().latency;
-  const GstClockTime ours = set ? set : state->latency.get();
-  GST_DEBUG_OBJECT(self, "adding a latency of %" GST_TIME_FORMAT, GST_TIME_ARGS(ours));
-  gst_query_set_latency(query, live, min + ours,
-                        GST_CLOCK_TIME_IS_VALID(max) ? max + ours : GST_CLOCK_TIME_NONE);
-  return TRUE;
-}
-
 gboolean query(GstBaseTransform *trans, GstPadDirection direction, GstQuery *query) {
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(trans);
   if (direction == GST_PAD_SINK && GST_QUERY_IS_SERIALIZED(query)) drain(self);
   if (direction == GST_PAD_SRC && GST_QUERY_TYPE(query) == GST_QUERY_LATENCY)
-    return latency_query(self, query);
+    return query_latency(self, query);
   return parent_transform->query(trans, direction, query);
 }
 

@@ -1,5 +1,7 @@
 #include "gstlivepeerlive.h"
 
+#include <algorithm>
+
 LiveTiming::~LiveTiming() { gst_clear_object(&clock_); }
 
 void LiveTiming::play(GstClock *clock, GstClockTime base_time) {
@@ -15,12 +17,11 @@ void LiveTiming::set_pipeline_latency(GstClockTime latency) {
   latency_ = latency;
 }
 
-bool LiveTiming::lateness(GstClockTime running_time, std::chrono::nanoseconds from_now,
-                          GstClockTimeDiff *late) const {
+bool LiveTiming::lateness(GstClockTime running_time, GstClockTime at_least,
+                          std::chrono::nanoseconds from_now, GstClockTimeDiff *late) const {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (!clock_ || !GST_CLOCK_TIME_IS_VALID(running_time) || !GST_CLOCK_TIME_IS_VALID(latency_))
-    return false;
-  const GstClockTime deadline = base_time_ + running_time + latency_;
+  if (!clock_ || !GST_CLOCK_TIME_IS_VALID(running_time)) return false;
+  const GstClockTime deadline = base_time_ + running_time + std::max(latency_, at_least);
   *late = GST_CLOCK_DIFF(deadline, gst_clock_get_time(clock_)) + from_now.count();
   return true;
 }

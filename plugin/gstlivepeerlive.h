@@ -17,19 +17,20 @@ class LiveTiming {
   /// The pipeline plays; without a clock nothing is ever late.
   void play(GstClock *clock, GstClockTime base_time);
   void pause();
-  /// The latency of the whole pipeline, from the LATENCY event; GST_CLOCK_TIME_NONE: not told yet.
+  /// The latency of the whole pipeline, from the LATENCY event.
   void set_pipeline_latency(GstClockTime latency);
 
   /// How late a frame of `running_time` would be if it was ready `from_now` on; negative: in time.
-  /// False when nobody can tell.
-  bool lateness(GstClockTime running_time, std::chrono::nanoseconds from_now,
+  /// The pipeline's latency counts as `at_least` this: it is told late, when the first frame has
+  /// reached the sinks. False when nobody can tell.
+  bool lateness(GstClockTime running_time, GstClockTime at_least, std::chrono::nanoseconds from_now,
                 GstClockTimeDiff *late) const;
 
  private:
   mutable std::mutex mutex_;
   GstClock *clock_ = nullptr;
   GstClockTime base_time_ = 0;
-  GstClockTime latency_ = GST_CLOCK_TIME_NONE;
+  GstClockTime latency_ = 0;
 };
 
 /// The latency that the element reports where the `latency` property is 0: the measured mean plus

@@ -154,7 +154,8 @@ void post_qos(GstLivepeerUpscale *self, const Pending &pending) {
   GstBuffer *input = pending.input.get();
   const GstSegment *segment = &GST_BASE_TRANSFORM(self)->segment;
   GstClockTimeDiff late = 0;
-  state->timing->lateness(pending.running_time, std::chrono::nanoseconds(0), &late);
+  state->timing->lateness(pending.running_time, pending.latency, std::chrono::nanoseconds(0),
+                          &late);
   const auto session = gst_livepeer_upscale_session(self);
   const gdouble mean = session ? gdouble(session->stats().mean_time.count()) : 0;
   const GstClockTime duration = GST_BUFFER_DURATION(input);
@@ -164,7 +165,7 @@ void post_qos(GstLivepeerUpscale *self, const Pending &pending) {
   guint64 processed;
   {
     std::lock_guard<std::mutex> lock(state->lock);
-    live = state->live;
+    live = state->live.value_or(false);
     processed = state->frames_out;
   }
   GstMessage *message = gst_message_new_qos(

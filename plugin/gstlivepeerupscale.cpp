@@ -146,7 +146,7 @@ gboolean start(GstBaseTransform *trans) {
   state->max_in_flight = settings.max_in_flight;
   state->max_pixels = settings.max_pixels;
   state->latency.reset();
-  state->timing->set_pipeline_latency(GST_CLOCK_TIME_NONE);
+  state->timing->set_pipeline_latency(0);
   state->warned_memory = false;
   state->qos_dropped = 0;
   {
@@ -155,7 +155,7 @@ gboolean start(GstBaseTransform *trans) {
     state->reporter = std::move(reporter);
     state->drawn_seed = draw_seed();
     state->frames_in = state->frames_out = state->base_dropped = 0;
-    state->live = false;
+    state->live.reset();
   }
   gst_livepeer_upscale_clear(self);
   return TRUE;

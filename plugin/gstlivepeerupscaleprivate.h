@@ -3,6 +3,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "gst/livepeerupscale.h"
 #include "gstlivepeerlive.h"
@@ -30,6 +31,7 @@ struct Pending {
   livepeer::Frame low_res;             // only without a job
   Settings settings;
   GstClockTime running_time;
+  GstClockTime latency;  // that of the pipeline, as far as it is known here
 
   const livepeer::Frame &picture() const { return job ? job->request().low_res : low_res; }
 };
@@ -48,7 +50,7 @@ struct State {
   bool flushing = true;
   uint64_t drawn_seed = 0;
   uint64_t frames_in = 0, frames_out = 0, base_dropped = 0;
-  bool live = false;
+  std::optional<bool> live;  // what upstream said to the last latency query
 
   // The streaming thread's own.
   std::deque<Pending> pending;
