@@ -27,7 +27,7 @@ async function assertColor(image, color, size = [48, 32], tolerance = 14) {
 
 describe('formats', () => {
   const orangeFiles = ['baseline.jpg', 'progressive.jpg', 'cmyk.jpg', 'still.gif', 'animated.gif', 'transparent.gif',
-                       'lossless.webp', 'lossy.webp', 'plain.bmp', 'plain.tiff', 'rotated.jpg'];
+                       'lossless.webp', 'lossy.webp', 'animated.webp', 'plain.bmp', 'plain.tiff', 'rotated.jpg'];
   for (const name of orangeFiles) test(name, () => assertColor(file(name), orange));
   test('grey.jpg', () => assertColor(file('grey.jpg'), [90, 90, 90]));
 
