@@ -20,6 +20,8 @@ class DDIMScheduler : public SchedulerBase {
     stride_ = train_timesteps() / num_inference_steps;
   }
 
+  bool adds_noise() const override { return eta_ > 0; }
+
   torch::Tensor step(const torch::Tensor &model_output, size_t index, const torch::Tensor &sample,
                      const at::Generator &generator) override {
     const double a = alpha(timesteps_.at(index), final_alpha_);
@@ -38,7 +40,7 @@ class DDIMScheduler : public SchedulerBase {
                      .add_(eps(sample, model_output), direction);
     else
       previous = (std::sqrt(a_prev) * x0 + direction * eps)(sample, model_output);
-    if (eta_ > 0) previous.add_(draw_noise(sample.sizes(), generator).to(sample.device()), sigma);
+    if (eta_ > 0) previous.add_(draw_normal(sample.sizes(), generator).to(sample.device()), sigma);
     return previous;
   }
 

@@ -24,6 +24,8 @@ class DDPMScheduler : public SchedulerBase {
     stride_ = train_timesteps() / num_inference_steps;
   }
 
+  bool adds_noise() const override { return true; }
+
   torch::Tensor step(const torch::Tensor &model_output, size_t index, const torch::Tensor &sample,
                      const at::Generator &generator) override {
     const double t = timesteps_.at(index);
@@ -39,7 +41,8 @@ class DDPMScheduler : public SchedulerBase {
     if (t > 0) {
       const double small = std::max((1 - a_prev) / (1 - a) * (1 - step_alpha), 1e-20);
       const double variance = large_variance_ ? 1 - step_alpha : small;
-      previous.add_(draw_noise(sample.sizes(), generator).to(sample.device()), std::sqrt(variance));
+      previous.add_(draw_normal(sample.sizes(), generator).to(sample.device()),
+                    std::sqrt(variance));
     }
     return previous;
   }

@@ -12,6 +12,8 @@ class EulerAncestralDiscreteScheduler : public SigmaScheduler {
   explicit EulerAncestralDiscreteScheduler(const Config &config)
       : SigmaScheduler(config, true, false) {}
 
+  bool adds_noise() const override { return true; }
+
   torch::Tensor step(const torch::Tensor &model_output, size_t index, const torch::Tensor &sample,
                      const at::Generator &generator) override {
     const double from = sigmas_.at(index) * sigmas_[index];
@@ -21,7 +23,7 @@ class EulerAncestralDiscreteScheduler : public SigmaScheduler {
     return derivative(model_output, sample, sigmas_[index])
         .mul_(down - sigmas_[index])
         .add_(sample)
-        .add_(draw_noise(sample.sizes(), generator).to(sample.device()), std::sqrt(up));
+        .add_(draw_normal(sample.sizes(), generator).to(sample.device()), std::sqrt(up));
   }
 };
 

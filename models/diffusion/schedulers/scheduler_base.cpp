@@ -110,7 +110,7 @@ LinearMap SchedulerBase::epsilon(double alpha) const {
   return {0, 1};
 }
 
-torch::Tensor draw_noise(at::IntArrayRef shape, const at::Generator &generator) {
+torch::Tensor draw_normal(at::IntArrayRef shape, const at::Generator &generator) {
   return torch::randn(shape, generator, torch::dtype(torch::kFloat32).device(generator.device()));
 }
 

@@ -60,6 +60,6 @@ class SchedulerBase : public Scheduler {
 
 /// Standard normal noise like `sample`, drawn in float32 on the generator's device, so that a seed
 /// gives the same noise whatever device the network runs on.
-torch::Tensor draw_noise(at::IntArrayRef shape, const at::Generator &generator);
+torch::Tensor draw_normal(at::IntArrayRef shape, const at::Generator &generator);
 
 }  // namespace livepeer

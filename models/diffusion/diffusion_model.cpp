@@ -1,0 +1,201 @@
+#include "diffusion/diffusion_model.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+#include <thread>
+
+#include "diffusion/frame_tensor.h"
+#include "diffusion/schedulers/schedulers.h"
+#include "runtime/memory.h"
+
+namespace livepeer {
+namespace {
+
+/// diffusers takes multiples of this from models whose networks change the resolution inside.
+constexpr int unet_multiple = 4;
+/// Latents and noise larger than this are not kept from frame to frame.
+constexpr int64_t max_kept_noise = int64_t(64) << 20;
+constexpr uint64_t unknown_memory_budget = uint64_t(4) << 30;
+
+/// Half of what the system could give to this process now.
+uint64_t automatic_budget(const torch::Device &device) {
+  const uint64_t available = device.is_cpu() ? available_memory() : 0;
+  return available > 0 ? available / 2 : unknown_memory_budget;
+}
+
+int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+/// `rect` with `margin` around it, as far as the frame reaches.
+Rect grown(const Rect &rect, int margin, int width, int height) {
+  const int x = std::max(rect.x - margin, 0), y = std::max(rect.y - margin, 0);
+  return {x, y, std::min(rect.x + rect.width + margin, width) - x,
+          std::min(rect.y + rect.height + margin, height) - y};
+}
+
+/// Translates what libtorch throws.
+template <typename Work>
+auto guarded(const char *doing, Work work) {
+  try {
+    return work();
+  } catch (const c10::Error &error) {
+    const std::string text = error.what_without_backtrace();
+    if (text.find("allocate") != std::string::npos ||
+        text.find("out of memory") != std::string::npos)
+      throw Error(ErrorKind::no_space,
+                  "There is not enough memory; lower memory-budget or tile-size, or use smaller "
+                  "frames.",
+                  text);
+    throw Error(ErrorKind::failed, std::string("libtorch failed while ") + doing + ".", text);
+  }
+}
+
+}  // namespace
+
+/// How one call is cut up. Models of bounded radius: into `tiles` that each run all steps with
+/// `halo` pixels around, if their share of the work is small; else one tile whose steps are tiled.
+struct DiffusionModel::Plan {
+  std::vector<Tile> tiles;
+  TileLayout denoiser_tiles, vae_tiles;
+};
+
+DiffusionModel::DiffusionModel(DiffusionModelInfo info,
+                               StableDiffusionUpscalePipeline::Components components,
+                               std::unique_ptr<SafetyChecker> safety_checker)
+    : info_(std::move(info)),
+      pipeline_(std::move(components)),
+      safety_checker_(std::move(safety_checker)) {}
+
+ResolvedSettings DiffusionModel::resolve(const UpscaleSettings &settings) const {
+  ResolvedSettings result = info_.defaults;
+  if (settings.steps > 0) result.steps = settings.steps;
+  if (settings.guidance_scale >= 0) result.guidance_scale = settings.guidance_scale;
+  if (settings.noise_level >= 0) result.noise_level = settings.noise_level;
+  if (settings.noise_temperature >= 0) result.noise_temperature = settings.noise_temperature;
+  return result;
+}
+
+bool DiffusionModel::bounded() const {
+  return pipeline_.components().unet->receptive_radius() &&
+         pipeline_.components().vae->receptive_radius();
+}
+
+std::optional<int> DiffusionModel::receptive_radius(const UpscaleSettings &settings) const {
+  if (!bounded()) return {};
+  const auto scheduler = make_scheduler(pipeline_.components().scheduler, settings.scheduler);
+  if (scheduler->adds_noise()) return {};
+  scheduler->set_timesteps(int(resolve(settings).steps));
+  const auto evaluations = int64_t(scheduler->timesteps().size());
+  return int(evaluations * *pipeline_.components().unet->receptive_radius() +
+             *pipeline_.components().vae->receptive_radius());
+}
+
+int DiffusionModel::tile_size(const Limits &limits) const {
+  if (limits.tile_size > 0) return int(limits.tile_size);
+  const uint64_t budget = limits.memory_budget > 0
+                              ? limits.memory_budget
+                              : automatic_budget(pipeline_.components().device);
+  const double side = std::sqrt(double(budget) / double(info_.bytes_per_pixel));
+  return std::clamp(int(side) / 8 * 8, 64, 1 << 16);
+}
+
+DiffusionModel::Plan DiffusionModel::make_plan(int width, int height, const Rect &region,
+                                               const UpscaleSettings &settings,
+                                               const Limits &limits) const {
+  const auto &parts = pipeline_.components();
+  const int size = tile_size(limits);
+  Plan plan;
+  if (!bounded()) {
+    const int overlap = limits.tile_overlap > 0 ? int(limits.tile_overlap) : size / 4;
+    plan.denoiser_tiles = plan.vae_tiles = {size, std::min(overlap, size / 2) / 2, false};
+    plan.tiles = {{{0, 0, width, height}, region}};
+    return plan;
+  }
+  plan.denoiser_tiles = {size, int(*parts.unet->receptive_radius()), true};
+  plan.vae_tiles = {size, int(*parts.vae->receptive_radius()), true};
+  const std::optional<int> radius = receptive_radius(settings);
+  if (radius && 4 * *radius <= size)
+    plan.tiles = make_tiles(region, width, height, {size, *radius, true});
+  else
+    plan.tiles = {
+        {radius ? grown(region, *radius, width, height) : Rect{0, 0, width, height}, region}};
+  return plan;
+}
+
+uint64_t DiffusionModel::memory_estimate(int width, int height, const Limits &limits) const {
+  const auto pixels = uint64_t(width) * uint64_t(height);
+  const auto size = uint64_t(tile_size(limits));
+  const auto channels = uint64_t(pipeline_.components().vae->latent_channels());
+  const uint64_t whole = pixels * (3 * sizeof(float) * (channels + 16) + 48);
+  return whole + std::min(pixels, size * size) * info_.bytes_per_pixel;
+}
+
+PipelineNoise DiffusionModel::noise_for(uint64_t seed, int64_t height, int64_t width) {
+  const std::lock_guard<std::mutex> lock(noise_mutex_);
+  PipelineNoise noise = noise_;
+  if (!noise_.latents.defined() || noise_seed_ != seed || noise_.latents.size(2) != height ||
+      noise_.latents.size(3) != width) {
+    noise_ = {};
+    noise = pipeline_.draw_noise(seed, height, width);
+    if (int64_t(noise.latents.nbytes()) <= max_kept_noise) noise_ = noise;
+    noise_seed_ = seed;
+  }
+  noise.generator = noise.generator.clone();
+  return noise;
+}
+
+Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
+                              const UpscaleSettings &settings, const Limits &limits,
+                              Progress &progress) {
+  const ResolvedSettings resolved = resolve(settings);
+  if (resolved.noise_level > info_.max_noise_level)
+    throw Error(ErrorKind::settings, "This model takes noise levels up to " +
+                                         std::to_string(info_.max_noise_level) +
+                                         "; set noise-level to one of them, not " +
+                                         std::to_string(resolved.noise_level) + ".");
+  return guarded("upscaling a frame", [&] {
+    const torch::NoGradGuard no_grad;
+    at::set_num_threads(int(limits.n_threads > 0
+                                ? limits.n_threads
+                                : std::max(std::thread::hardware_concurrency(), 1U)));
+    const int multiple = bounded() ? 1 : unet_multiple;
+    const int width = round_up(low_res.width, multiple);
+    const int height = round_up(low_res.height, multiple);
+    const Plan plan = make_plan(width, height, region, settings, limits);
+    const PipelineNoise noise = noise_for(settings.seed, height, width);
+
+    Frame result(region.width * 4, region.height * 4);
+    for (const Tile &tile : plan.tiles) {
+      PipelineRequest request;
+      request.image = to_tensor(low_res, grown(tile.crop, 0, low_res.width, low_res.height));
+      request.image =
+          at::replication_pad2d(request.image, {0, tile.crop.width - request.image.size(3), 0,
+                                                tile.crop.height - request.image.size(2)});
+      request.noise = {crop(noise.low_res, tile.crop), crop(noise.latents, tile.crop),
+                       noise.generator};
+      request.prompt = settings.prompt;
+      request.negative_prompt = settings.negative_prompt;
+      request.settings = resolved;
+      request.scheduler = settings.scheduler;
+      request.denoiser_tiles = plan.denoiser_tiles;
+      request.vae_tiles = plan.vae_tiles;
+      const torch::Tensor image = pipeline_(request, progress)[0];
+      const Rect core{(tile.core.x - tile.crop.x) * 4, (tile.core.y - tile.crop.y) * 4,
+                      tile.core.width * 4, tile.core.height * 4};
+      write_pixels(crop(image, core), result, (tile.core.x - region.x) * 4,
+                   (tile.core.y - region.y) * 4);
+    }
+    return result;
+  });
+}
+
+SafetyVerdict DiffusionModel::check_safety(const Frame &high_res) {
+  if (!safety_checker_)
+    throw Error(ErrorKind::settings,
+                "No safety checker is loaded; set safety-check=false or safety-model to the folder "
+                "of one.");
+  return guarded("checking a frame", [&] { return safety_checker_->check(high_res); });
+}
+
+}  // namespace livepeer

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "diffusion/safety_checker.h"
+#include "diffusion/upscale_pipeline.h"
+#include "runtime/model.h"
+
+namespace livepeer {
+
+/// What a loaded model is and needs, besides its networks.
+struct DiffusionModelInfo {
+  std::string id, device, precision;
+  ResolvedSettings defaults;  ///< for settings that mean "the model's own"
+  int max_noise_level = 350;
+  /// Working memory of one evaluation and of the decoder, per low-resolution pixel of a tile.
+  uint64_t bytes_per_pixel = 0;
+};
+
+/// A diffusion pipeline as an UpscaleModel: frames of any size, regions, tiles, noise per seed.
+class DiffusionModel : public UpscaleModel {
+ public:
+  DiffusionModel(DiffusionModelInfo info, StableDiffusionUpscalePipeline::Components components,
+                 std::unique_ptr<SafetyChecker> safety_checker = nullptr);
+
+  std::string id() const override { return info_.id; }
+  std::string device() const override { return info_.device; }
+  std::string precision() const override { return info_.precision; }
+  ResolvedSettings resolve(const UpscaleSettings &settings) const override;
+  Frame upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
+                const Limits &limits, Progress &progress) override;
+  std::optional<int> receptive_radius(const UpscaleSettings &settings) const override;
+  uint64_t memory_estimate(int width, int height, const Limits &limits) const override;
+  bool has_safety_checker() const override { return safety_checker_ != nullptr; }
+  SafetyVerdict check_safety(const Frame &high_res) override;
+
+ private:
+  struct Plan;
+  Plan make_plan(int width, int height, const Rect &region, const UpscaleSettings &settings,
+                 const Limits &limits) const;
+  bool bounded() const;
+  int tile_size(const Limits &limits) const;
+  PipelineNoise noise_for(uint64_t seed, int64_t height, int64_t width);
+
+  const DiffusionModelInfo info_;
+  StableDiffusionUpscalePipeline pipeline_;
+  const std::unique_ptr<SafetyChecker> safety_checker_;
+
+  std::mutex noise_mutex_;
+  uint64_t noise_seed_ = 0;
+  PipelineNoise noise_;  ///< of the last job: a video has the same in every frame
+};
+
+}  // namespace livepeer

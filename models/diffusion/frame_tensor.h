@@ -1,0 +1,21 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include "runtime/frame.h"
+
+namespace livepeer {
+
+/// The part `rect` of a frame as [1, 3, height, width] float32 in [-1, 1]: v / 255 * 2 - 1 in
+/// float32, as diffusers' image processor does it.
+torch::Tensor to_tensor(const Frame &frame, const Rect &rect);
+inline torch::Tensor to_tensor(const Frame &frame) {
+  return to_tensor(frame, {0, 0, frame.width, frame.height});
+}
+
+/// Writes `image` [3, height, width] float32 (any strides, CPU), with -1 .. 1 for black .. white,
+/// into `frame` from pixel (x, y) on: (v / 2 + 0.5) clamped to [0, 1], times 255, rounded half to
+/// even, as diffusers does it.
+void write_pixels(const torch::Tensor &image, Frame &frame, int x, int y);
+
+}  // namespace livepeer

@@ -1,0 +1,108 @@
+#include "diffusion/registry.h"
+
+#include "diffusion/schedulers/schedulers.h"
+#include "nn/autoencoder_pixel_shuffle.h"
+#include "nn/clip_text_model.h"
+#include "nn/flat_denoiser.h"
+#include "text/clip_tokenizer.h"
+
+namespace livepeer {
+namespace {
+
+template <typename Interface>
+struct Entry {
+  const char *class_name;
+  std::shared_ptr<Interface> (*load)(const Component &, const WeightOptions &);
+};
+
+/// A class made from its configuration and its weights.
+template <typename Interface, typename Class>
+std::shared_ptr<Interface> load_weights(const Component &component, const WeightOptions &options) {
+  WeightSource source(component.weight_files(options.dtype != torch::kFloat), options);
+  auto result = std::make_shared<Class>(component.config(), ParameterScope(source));
+  source.finish();
+  return result;
+}
+
+constexpr Entry<Denoiser> denoisers[] = {
+    {"FlatDenoiser", load_weights<Denoiser, FlatDenoiser>},
+};
+
+constexpr Entry<Vae> vaes[] = {
+    {"AutoencoderPixelShuffle",
+     [](const Component &component, const WeightOptions &) -> std::shared_ptr<Vae> {
+       return std::make_shared<AutoencoderPixelShuffle>(component.config());
+     }},
+};
+
+constexpr Entry<CLIPTextModel> text_encoders[] = {
+    {"CLIPTextModel", load_weights<CLIPTextModel, CLIPTextModel>},
+};
+
+constexpr Entry<ClipTokenizer> tokenizers[] = {
+    {"CLIPTokenizer",
+     [](const Component &component, const WeightOptions &) {
+       return std::make_shared<ClipTokenizer>(component.folder());
+     }},
+};
+
+template <typename Interface, size_t size>
+const Entry<Interface> &find(const Entry<Interface> (&table)[size], const Component &component) {
+  std::string supported;
+  for (const Entry<Interface> &entry : table) {
+    if (component.class_name() == entry.class_name) return entry;
+    supported += (supported.empty() ? "" : ", ") + std::string(entry.class_name);
+  }
+  throw Error(ErrorKind::open_read,
+              "The model's component " + component.folder() + " is of the class '" +
+                  component.class_name() +
+                  "', which is not supported; supported there: " + supported + ".",
+              component.config().origin());
+}
+
+}  // namespace
+
+std::shared_ptr<Denoiser> load_denoiser(const Component &component, const WeightOptions &options) {
+  return find(denoisers, component).load(component, options);
+}
+
+std::shared_ptr<Vae> load_vae(const Component &component, const WeightOptions &options) {
+  return find(vaes, component).load(component, options);
+}
+
+StableDiffusionUpscalePipeline::EncodePrompt load_prompt_encoder(const Component &tokenizer,
+                                                                 const Component &text_encoder,
+                                                                 const WeightOptions &options) {
+  auto ids = find(tokenizers, tokenizer).load(tokenizer, options);
+  auto network = find(text_encoders, text_encoder).load(text_encoder, options);
+  if (ids->largest_id() >= network->vocab_size() || ids->max_length() > network->max_positions())
+    throw Error(
+        ErrorKind::open_read,
+        "The tokenizer of the model does not fit its text encoder; fetch the snapshot again.",
+        tokenizer.folder() + ": ids up to " + std::to_string(ids->largest_id()) + ", " +
+            std::to_string(ids->max_length()) + " tokens; " + text_encoder.folder() + ": " +
+            std::to_string(network->vocab_size()) + " ids, " +
+            std::to_string(network->max_positions()) + " tokens");
+  const torch::Device device = options.device;
+  return [ids, network, device](const std::string &prompt) {
+    return network->forward(torch::tensor(ids->encode(prompt).ids).unsqueeze(0).to(device));
+  };
+}
+
+void check_classes(const Snapshot &snapshot) {
+  const std::string pipeline = snapshot.index().get<std::string>("_class_name", "");
+  if (pipeline != "StableDiffusionUpscalePipeline")
+    throw Error(ErrorKind::open_read,
+                "The model " + snapshot.folder() + " is a '" + pipeline +
+                    "'; this element needs a StableDiffusionUpscalePipeline, such as "
+                    "stabilityai/stable-diffusion-x4-upscaler.",
+                snapshot.index().origin());
+  find(denoisers, snapshot.component("unet"));
+  find(vaes, snapshot.component("vae"));
+  find(text_encoders, snapshot.component("text_encoder"));
+  find(tokenizers, snapshot.component("tokenizer"));
+  make_scheduler(snapshot.component("scheduler").config());
+  NoiseSchedule(snapshot.component("low_res_scheduler").config());
+}
+
+}  // namespace livepeer

@@ -1,0 +1,119 @@
+#include "diffusion/torch_model_loader.h"
+
+#include <filesystem>
+
+#include "diffusion/compute_device.h"
+#include "diffusion/diffusion_model.h"
+#include "diffusion/registry.h"
+#include "diffusion/safety_checker.h"
+#include "io/model_lookup.h"
+#include "io/snapshot.h"
+
+namespace livepeer {
+namespace {
+
+/// What a spec means on this machine.
+struct Resolved {
+  explicit Resolved(const ModelSpec &spec)
+      : device(find_device(spec.device)),
+        dtype(find_dtype(spec.precision, device)),
+        snapshot(find_model(spec.model)),
+        safety_folder(spec.safety_check ? find_safety_checker(spec.safety_model, snapshot) : "") {
+    check_classes(snapshot);
+  }
+  bool prefer_half() const { return dtype != torch::kFloat32; }
+
+  torch::Device device;
+  torch::Dtype dtype;
+  Snapshot snapshot;
+  std::string safety_folder;
+};
+
+uint64_t weight_bytes(const Snapshot &snapshot, bool prefer_half) {
+  uint64_t sum = 0;
+  for (const auto &[name, component] : snapshot.components())
+    if (component.has_weights())
+      for (const std::string &file : component.weight_files(prefer_half))
+        sum += std::filesystem::file_size(file);
+  return sum;
+}
+
+/// Working memory per low-resolution pixel, from the widths of the layers at full resolution:
+/// what is alive at once in the widest block of either network, measured to be about this.
+uint64_t bytes_per_pixel(const Snapshot &snapshot, torch::Dtype dtype, int64_t latent_channels) {
+  const auto widest = [](const Config &config) {
+    if (config.has("block_out_channels"))
+      return config.require<std::vector<uint64_t>>("block_out_channels").front();
+    return config.get<uint64_t>("channels", 0);
+  };
+  const uint64_t value = torch::elementSize(dtype);
+  const uint64_t denoiser = 32 * value * widest(snapshot.component("unet").config());
+  const uint64_t decoder = 64 * value * widest(snapshot.component("vae").config());
+  return std::max(denoiser, decoder) + 32 * sizeof(float) * uint64_t(latent_channels);
+}
+
+DiffusionModelInfo describe(const Resolved &resolved, const Vae &vae) {
+  const Config &index = resolved.snapshot.index();
+  DiffusionModelInfo info;
+  info.id = model_id_of(resolved.snapshot.folder());
+  info.device = resolved.device.str();
+  info.precision = dtype_name(resolved.dtype);
+  info.defaults = {index.get<unsigned>("default_num_inference_steps", 75),
+                   index.get<double>("default_guidance_scale", 9.0),
+                   index.get<int>("default_noise_level", 20),
+                   index.get<double>("default_noise_temperature", 1.0)};
+  info.max_noise_level = index.get<int>("max_noise_level", 350);
+  info.bytes_per_pixel = bytes_per_pixel(resolved.snapshot, resolved.dtype, vae.latent_channels());
+  return info;
+}
+
+}  // namespace
+
+std::string TorchModelLoader::check(const ModelSpec &spec) const {
+  const Resolved resolved(spec);
+  resolved.snapshot.check_weights(resolved.prefer_half());
+  if (!resolved.safety_folder.empty())
+    Component(resolved.safety_folder).weight_files(/*prefer_half=*/false);
+  return resolved.snapshot.folder() + "|" + resolved.snapshot.fingerprint() + "|" +
+         resolved.device.str() + "|" + dtype_name(resolved.dtype) + "|" + resolved.safety_folder;
+}
+
+std::shared_ptr<UpscaleModel> TorchModelLoader::load(const ModelSpec &spec, Progress &progress) {
+  const torch::NoGradGuard no_grad;
+  const Resolved resolved(spec);
+  const Snapshot &snapshot = resolved.snapshot;
+
+  WeightOptions options;
+  options.device = resolved.device;
+  options.dtype = resolved.dtype;
+  options.channels_last = resolved.device.is_cpu();
+  const double total = double(weight_bytes(snapshot, resolved.prefer_half()));
+  uint64_t read = 0;
+  options.on_read = [&](uint64_t bytes) {
+    read += bytes;
+    progress.advance(std::min(double(read) / std::max(total, 1.0), 1.0), "loading weights");
+  };
+  // The activations of a decoder outgrow float16; diffusers decodes in float32 there, too.
+  WeightOptions vae_options = options;
+  if (options.dtype == torch::kFloat16) vae_options.dtype = torch::kFloat32;
+
+  StableDiffusionUpscalePipeline::Components components{
+      load_denoiser(snapshot.component("unet"), options),
+      load_vae(snapshot.component("vae"), vae_options),
+      load_prompt_encoder(snapshot.component("tokenizer"), snapshot.component("text_encoder"),
+                          options),
+      snapshot.component("scheduler").config(),
+      NoiseSchedule(snapshot.component("low_res_scheduler").config()),
+      resolved.device};
+  std::unique_ptr<SafetyChecker> checker;
+  if (!resolved.safety_folder.empty()) {
+    WeightOptions safety_options = options;
+    checker = load_safety_checker(resolved.safety_folder, safety_options);
+  }
+  progress.advance(1, "loaded");
+  DiffusionModelInfo info = describe(resolved, *components.vae);
+  return std::make_shared<DiffusionModel>(std::move(info), std::move(components),
+                                          std::move(checker));
+}
+
+}  // namespace livepeer

@@ -1,0 +1,262 @@
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <ATen/CPUGeneratorImpl.h>
+
+#include "diffusion/diffusion_model.h"
+#include "diffusion/frame_tensor.h"
+#include "support/picture.h"
+#include "support/small_networks.h"
+
+namespace livepeer {
+namespace {
+
+using test::SmallDenoiser;
+using test::SmallVae;
+
+Config scheduler_config() {
+  return Config({{"_class_name", "DDIMScheduler"},
+                 {"beta_schedule", "scaled_linear"},
+                 {"prediction_type", "v_prediction"},
+                 {"clip_sample", false},
+                 {"set_alpha_to_one", false},
+                 {"skip_prk_steps", true},
+                 {"steps_offset", 1}},
+                "scheduler_config.json");
+}
+
+Config low_res_config() {
+  return Config({{"_class_name", "DDPMScheduler"}, {"beta_start", 0.0}}, "low_res_config.json");
+}
+
+struct Fixture {
+  explicit Fixture(bool bounded = true)
+      : unet(std::make_shared<SmallDenoiser>(bounded)),
+        model({"small", "cpu", "float32", {3, 1.0, 20, 1.0}, 350, 1000}, components(bounded)) {}
+
+  StableDiffusionUpscalePipeline::Components components(bool bounded) {
+    return {unet, std::make_shared<SmallVae>(bounded),
+            [this](const std::string &prompt) {
+              ++encoded;
+              return TextEmbeddings{{}, torch::full({1, 8}, double(prompt.size()) / 100)};
+            },
+            scheduler_config(), NoiseSchedule(low_res_config())};
+  }
+
+  Frame upscale(const Frame &frame, const Rect &region, const UpscaleSettings &settings = {},
+                const Limits &limits = {}) {
+    Progress progress;
+    return model.upscale(frame, region, settings, limits, progress);
+  }
+  Frame upscale(const Frame &frame, const UpscaleSettings &settings = {},
+                const Limits &limits = {}) {
+    return upscale(frame, {0, 0, frame.width, frame.height}, settings, limits);
+  }
+
+  std::shared_ptr<SmallDenoiser> unet;
+  int encoded = 0;
+  DiffusionModel model;
+};
+
+Frame picture(int width, int height) {
+  Frame frame(width, height);
+  for (int y = 0; y < height; y++)
+    for (int i = 0; i < 3 * width; i++)
+      frame.row(y)[i] = uint8_t(128 + 100 * std::sin(0.3 * i) * std::cos(0.2 * y + i % 3));
+  return frame;
+}
+
+int largest_difference(const Frame &a, const Frame &b) {
+  int largest = 0;
+  for (size_t i = 0; i < a.pixels.size(); i++)
+    largest = std::max(largest, std::abs(int(a.pixels[i]) - int(b.pixels[i])));
+  return largest;
+}
+
+Limits tiles(unsigned size) {
+  Limits limits;
+  limits.tile_size = size;
+  return limits;
+}
+
+TEST(Tiles, CoresCoverTheAreaOnceAndCropsReachAroundThem) {
+  const Rect area{3, 5, 90, 61};
+  for (const int size : {24, 40, 64}) {
+    const torch::Tensor count = torch::zeros({70, 100}, torch::kInt);
+    for (const Tile &tile : make_tiles(area, 100, 70, {size, 5, true})) {
+      crop(count, tile.core) += 1;
+      EXPECT_LE(tile.crop.x, std::max(tile.core.x - 5, 0));
+      EXPECT_LE(tile.crop.y, std::max(tile.core.y - 5, 0));
+      EXPECT_GE(tile.crop.x + tile.crop.width, std::min(tile.core.x + tile.core.width + 5, 100));
+      EXPECT_GE(tile.crop.y + tile.crop.height, std::min(tile.core.y + tile.core.height + 5, 70));
+    }
+    const torch::Tensor expected = torch::zeros_like(count);
+    crop(expected, area) += 1;
+    EXPECT_TRUE(count.equal(expected)) << size;
+  }
+}
+
+TEST(Tiles, BlendingKeepsWhatAllTilesAgreeOn) {
+  const torch::Tensor whole = test::seeded({1, 3, 50, 70}, 3, 1);
+  const auto part = apply_tiled(70, 50, {32, 6, false}, 1,
+                                [&](const Rect &rect) { return crop(whole, rect).clone(); });
+  EXPECT_LT((part - whole).abs().max().item<float>(), 1e-5F);
+}
+
+TEST(DiffusionModel, BoundedTilesAreExactForEveryScheduler) {
+  Fixture fixture;
+  const Frame frame = picture(75, 53);
+  for (const auto scheduler : {SchedulerKind::ddim, SchedulerKind::ddpm, SchedulerKind::euler,
+                               SchedulerKind::euler_ancestral, SchedulerKind::lms,
+                               SchedulerKind::pndm, SchedulerKind::dpmpp_2m}) {
+    UpscaleSettings settings;
+    settings.scheduler = scheduler;
+    settings.seed = 7;
+    const Frame whole = fixture.upscale(frame, settings, tiles(1000));
+    // 24: all steps of a tile at once; 16: the halo of all steps is too much for that
+    for (unsigned size : {16, 24, 40})
+      EXPECT_EQ(largest_difference(whole, fixture.upscale(frame, settings, tiles(size))), 0)
+          << int(scheduler) << " " << size;
+  }
+}
+
+TEST(DiffusionModel, RegionsEqualThatPartOfTheWholeFrame) {
+  Fixture fixture;
+  const Frame frame = picture(75, 53);
+  UpscaleSettings settings;
+  settings.seed = 3;
+  ASSERT_EQ(fixture.model.receptive_radius(settings), 3 + 1);
+  const Frame whole = fixture.upscale(frame, settings);
+  for (const Rect &region : {Rect{0, 0, 8, 8}, Rect{30, 20, 17, 9}, Rect{74, 52, 1, 1}}) {
+    const Frame expected =
+        test::crop(whole, {region.x * 4, region.y * 4, region.width * 4, region.height * 4});
+    EXPECT_EQ(largest_difference(expected, fixture.upscale(frame, region, settings)), 0);
+    EXPECT_EQ(largest_difference(expected, fixture.upscale(frame, region, settings, tiles(24))), 0);
+  }
+}
+
+TEST(DiffusionModel, BlendedTilesComeCloseWhereTheNetworkIsLocal) {
+  Fixture fixture(false);
+  const Frame frame = picture(96, 64);
+  EXPECT_FALSE(fixture.model.receptive_radius({}));
+  const Frame whole = fixture.upscale(frame, {}, tiles(1000));
+  EXPECT_LE(largest_difference(whole, fixture.upscale(frame, {}, tiles(40))), 8);
+}
+
+TEST(DiffusionModel, AnySizeGivesFourTimesIt) {
+  for (const bool bounded : {true, false}) {
+    Fixture fixture(bounded);
+    for (const auto &[width, height] : {std::pair{1, 1}, {2, 3}, {5, 1}, {17, 23}, {64, 33}}) {
+      const Frame out = fixture.upscale(picture(width, height));
+      EXPECT_EQ(out.width, 4 * width);
+      EXPECT_EQ(out.height, 4 * height);
+    }
+  }
+}
+
+TEST(DiffusionModel, GuidanceCombinesBothPrompts) {
+  Fixture fixture;
+  const Frame frame = picture(8, 8);
+  UpscaleSettings settings;
+  settings.prompt = "a long prompt";
+  settings.steps = 1;
+  fixture.upscale(frame, settings);
+  EXPECT_EQ(fixture.unet->last_batch, 1) << "no guidance at 1.0";
+  settings.guidance_scale = 3;
+  fixture.upscale(frame, settings);
+  EXPECT_EQ(fixture.unet->last_batch, 2);
+  // The prompt is an additive shift here, so scale 3 acts like a prompt three times as strong.
+  const Frame guided = fixture.upscale(frame, settings);
+  settings.prompt = std::string(3 * settings.prompt.size(), 'x');
+  settings.guidance_scale = 1;
+  EXPECT_LE(largest_difference(guided, fixture.upscale(frame, settings)), 1);
+}
+
+TEST(DiffusionModel, PromptsAreEncodedOnce) {
+  Fixture fixture;
+  UpscaleSettings settings;
+  settings.prompt = "one";
+  settings.guidance_scale = 5;
+  for (int i = 0; i < 3; i++) fixture.upscale(picture(8, 8), settings);
+  EXPECT_EQ(fixture.encoded, 2);
+}
+
+TEST(DiffusionModel, SeedsAndTemperatureActOnTheNoise) {
+  Fixture fixture;
+  const Frame frame = picture(16, 16);
+  UpscaleSettings settings;
+  settings.noise_level = 0;  // free of noise in this low-resolution schedule
+  settings.seed = 1;
+  const Frame one = fixture.upscale(frame, settings);
+  EXPECT_EQ(largest_difference(one, fixture.upscale(frame, settings)), 0);
+  settings.seed = 2;
+  EXPECT_GT(largest_difference(one, fixture.upscale(frame, settings)), 0);
+  settings.noise_temperature = 0;
+  const Frame cold = fixture.upscale(frame, settings);
+  settings.seed = 1;
+  EXPECT_EQ(largest_difference(cold, fixture.upscale(frame, settings)), 0);
+}
+
+TEST(DiffusionModel, CancelEndsWithinOneStep) {
+  Fixture fixture;
+  UpscaleSettings settings;
+  settings.steps = 50;
+  Progress *handle = nullptr;
+  Progress progress([&](double, const std::string &what) {
+    if (what == "step 2 of 50") handle->cancel();
+  });
+  handle = &progress;
+  const Frame frame = picture(8, 8);
+  try {
+    fixture.model.upscale(frame, {0, 0, 8, 8}, settings, {}, progress);
+    FAIL() << "was not cancelled";
+  } catch (const Error &error) {
+    EXPECT_EQ(error.kind(), ErrorKind::cancelled);
+  }
+  EXPECT_LE(fixture.unet->calls, 2);
+}
+
+TEST(DiffusionModel, RefusesSettingsThatTheModelCannotDo) {
+  Fixture fixture;
+  const auto kind = [&](const UpscaleSettings &settings) {
+    try {
+      fixture.upscale(picture(4, 4), settings);
+    } catch (const Error &error) {
+      return error.kind();
+    }
+    return ErrorKind::failed;
+  };
+  UpscaleSettings settings;
+  settings.noise_level = 351;
+  EXPECT_EQ(kind(settings), ErrorKind::settings);
+  settings = {};
+  settings.steps = 1001;
+  EXPECT_EQ(kind(settings), ErrorKind::settings);
+  EXPECT_THROW(fixture.model.check_safety(picture(4, 4)), Error);
+}
+
+TEST(DiffusionModel, ThreadsDoNotChangeTheResult) {
+  Fixture fixture;
+  const Frame frame = picture(64, 48);
+  Limits one, two;
+  one.n_threads = 1;
+  two.n_threads = 2;
+  EXPECT_LE(largest_difference(fixture.upscale(frame, {}, one), fixture.upscale(frame, {}, two)),
+            0);
+}
+
+TEST(FrameTensor, BytesSurviveTheRoundTrip) {
+  Frame frame(256, 3);
+  for (int y = 0; y < 3; y++)
+    for (int x = 0; x < 256; x++)
+      for (int c = 0; c < 3; c++) frame.row(y)[3 * x + c] = uint8_t(x + 50 * c + y);
+  Frame back(256, 3);
+  write_pixels(to_tensor(frame)[0], back, 0, 0);
+  EXPECT_EQ(frame.pixels, back.pixels);
+  const torch::Tensor strided = to_tensor(frame)[0].transpose(1, 2).contiguous().transpose(1, 2);
+  write_pixels(strided, back, 0, 0);
+  EXPECT_EQ(frame.pixels, back.pixels);
+}
+
+}  // namespace
+}  // namespace livepeer

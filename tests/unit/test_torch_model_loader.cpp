@@ -1,0 +1,187 @@
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "diffusion/torch_model_loader.h"
+#include "io/config.h"
+#include "support/picture.h"
+#include "support/temporary_folder.h"
+
+namespace livepeer {
+namespace {
+
+const std::filesystem::path models = std::filesystem::path(SOURCE_ROOT) / "models";
+
+ModelSpec spec_of(const std::string &model, Precision precision = Precision::float32) {
+  setenv("LIVEPEER_UPSCALE_MODELS", models.c_str(), 1);
+  ModelSpec spec;
+  spec.model = model;
+  spec.device = "cpu";
+  spec.precision = precision;
+  spec.safety_check = false;
+  return spec;
+}
+
+std::shared_ptr<UpscaleModel> load(const ModelSpec &spec) {
+  Progress progress;
+  return TorchModelLoader().load(spec, progress);
+}
+
+/// Kind of the error that check() throws, and what it says.
+std::pair<ErrorKind, std::string> complaint(const ModelSpec &spec) {
+  try {
+    TorchModelLoader().check(spec);
+  } catch (const Error &error) {
+    return {error.kind(), error.what()};
+  }
+  return {ErrorKind::cancelled, "no error"};
+}
+
+Frame picture(int width, int height) {
+  const Frame photo =
+      test::read_picture(std::string(SOURCE_ROOT) + "/examples/samples/mountain.png");
+  return test::crop(photo, {20, 30, width, height});
+}
+
+Frame upscale(UpscaleModel &model, const Frame &frame, const Rect &region,
+              const UpscaleSettings &settings, unsigned tile_size = 0) {
+  Limits limits;
+  limits.tile_size = tile_size;
+  Progress progress;
+  return model.upscale(frame, region, settings, limits, progress);
+}
+
+Frame upscale(UpscaleModel &model, const Frame &frame, const UpscaleSettings &settings,
+              unsigned tile_size = 0) {
+  return upscale(model, frame, {0, 0, frame.width, frame.height}, settings, tile_size);
+}
+
+class EmbeddedModel : public testing::TestWithParam<Precision> {};
+
+TEST_P(EmbeddedModel, TilesAndRegionsAreExact) {
+  const auto model = load(spec_of("default", GetParam()));
+  const Frame frame = picture(150, 118);
+  for (const unsigned steps : {1U, 2U}) {
+    UpscaleSettings settings;
+    settings.steps = steps;
+    settings.seed = 5;
+    const auto radius = model->receptive_radius(settings);
+    ASSERT_TRUE(radius);
+    const Frame whole = upscale(*model, frame, settings, 4096);
+    for (const unsigned size : {72U, 88U, 176U})
+      EXPECT_EQ(whole.pixels, upscale(*model, frame, settings, size).pixels)
+          << steps << " steps, tiles of " << size;
+    const Rect region{61, 40, 33, 50};
+    EXPECT_EQ(
+        test::crop(whole, {region.x * 4, region.y * 4, region.width * 4, region.height * 4}).pixels,
+        upscale(*model, frame, region, settings).pixels);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Precisions, EmbeddedModel,
+                         testing::Values(Precision::float32, Precision::bfloat16),
+                         [](const auto &info) {
+                           return info.param == Precision::float32 ? "float32" : "bfloat16";
+                         });
+
+TEST(TorchModelLoader, LoadsTheEmbeddedModelWithItsOwnDefaults) {
+  std::vector<double> fractions;
+  Progress progress([&](double fraction, const std::string &) { fractions.push_back(fraction); });
+  const auto model = TorchModelLoader().load(spec_of(""), progress);
+  ASSERT_FALSE(fractions.empty());
+  EXPECT_TRUE(std::is_sorted(fractions.begin(), fractions.end()));
+  EXPECT_EQ(fractions.back(), 1);
+  EXPECT_EQ(model->id(), "default");
+  EXPECT_EQ(model->device(), "cpu");
+  EXPECT_EQ(model->precision(), "float32");
+  const ResolvedSettings settings = model->resolve({});
+  const Config index = Config::read(models / "default/model_index.json");
+  EXPECT_EQ(settings.steps, index.require<unsigned>("default_num_inference_steps"));
+  EXPECT_EQ(settings.noise_level, index.require<int>("default_noise_level"));
+  EXPECT_GT(model->memory_estimate(320, 180, {}), 1000000U);
+}
+
+TEST(TorchModelLoader, IdentityFollowsFilesAndPrecision) {
+  const TorchModelLoader loader;
+  EXPECT_EQ(loader.check(spec_of("default")), loader.check(spec_of("")));
+  EXPECT_NE(loader.check(spec_of("default")),
+            loader.check(spec_of("default", Precision::bfloat16)));
+}
+
+TEST(TorchModelLoader, CancelStopsALoad) {
+  Progress progress;
+  progress.cancel();
+  try {
+    TorchModelLoader().load(spec_of("default"), progress);
+    FAIL() << "was not cancelled";
+  } catch (const Error &error) {
+    EXPECT_EQ(error.kind(), ErrorKind::cancelled);
+  }
+}
+
+TEST(TorchModelLoader, RefusesDevicesAndPrecisionsThatAreNotThere) {
+  ModelSpec spec = spec_of("default");
+  spec.device = "tpu";
+  EXPECT_EQ(complaint(spec).first, ErrorKind::settings);
+  spec.device = "cuda:99";
+  EXPECT_EQ(complaint(spec).first, ErrorKind::init);
+  EXPECT_EQ(complaint(spec_of("default", Precision::float16)).first, ErrorKind::settings);
+  EXPECT_EQ(complaint(spec_of("/does/not/exist")).first, ErrorKind::not_found);
+}
+
+/// A copy of the embedded snapshot for a test to change.
+class SnapshotCopy {
+ public:
+  SnapshotCopy() {
+    std::filesystem::copy(models / "default", folder_ / "model",
+                          std::filesystem::copy_options::recursive);
+  }
+  std::string path() const { return folder_ / "model"; }
+  /// Merges `changes` into a JSON file.
+  void patch(const std::string &file, const nlohmann::json &changes) {
+    nlohmann::json values = Config::read(path() + "/" + file).json();
+    values.update(changes);
+    test::write_file(path() + "/" + file, values.dump());
+  }
+
+ private:
+  test::TemporaryFolder folder_;
+};
+
+TEST(TorchModelLoader, UnknownClassesAreNamed) {
+  const auto expect_named = [](const char *component) {
+    SnapshotCopy copy;
+    copy.patch("model_index.json", {{component, {"diffusers", "FancyNet"}}});
+    const auto [kind, text] = complaint(spec_of(copy.path()));
+    EXPECT_EQ(kind, ErrorKind::open_read) << component;
+    EXPECT_NE(text.find("FancyNet"), std::string::npos) << text;
+  };
+  for (const char *component : {"unet", "vae", "text_encoder", "tokenizer"})
+    expect_named(component);
+  SnapshotCopy copy;
+  copy.patch("scheduler/scheduler_config.json", {{"_class_name", "FancyScheduler"}});
+  EXPECT_NE(complaint(spec_of(copy.path())).second.find("FancyScheduler"), std::string::npos);
+  copy.patch("model_index.json", {{"_class_name", "FluxPipeline"}});
+  EXPECT_NE(complaint(spec_of(copy.path())).second.find("FluxPipeline"), std::string::npos);
+}
+
+TEST(TorchModelLoader, SafetyCheckNeedsAChecker) {
+  ModelSpec spec = spec_of("default");
+  spec.safety_check = true;
+  const auto model = load(spec);
+  ASSERT_TRUE(model->has_safety_checker());
+  EXPECT_FALSE(model->check_safety(picture(64, 64)).nsfw);
+  EXPECT_FALSE(load(spec_of("default"))->has_safety_checker());
+
+  test::TemporaryFolder empty;
+  spec.model = models / "default";
+  setenv("LIVEPEER_UPSCALE_MODELS", empty.path().c_str(), 1);
+  EXPECT_EQ(complaint(spec).first, ErrorKind::not_found);
+  spec.safety_model = empty.path();
+  EXPECT_EQ(complaint(spec).first, ErrorKind::not_found);
+}
+
+}  // namespace
+}  // namespace livepeer
