@@ -70,6 +70,11 @@ void copy_in_pieces(const SafetensorsFile &file, const TensorEntry &entry, torch
 
 }  // namespace
 
+bool is_exact_constant(const std::string &name) {
+  const std::string last = name.substr(name.rfind('.') + 1);
+  return last == "gate" || last == "text_origin";
+}
+
 torch::Dtype torch_dtype(Dtype dtype) {
   for (const auto &[stored, type] : dtype_pairs)
     if (stored == dtype) return type;

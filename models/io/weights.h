@@ -15,12 +15,16 @@
 
 namespace livepeer {
 
+/// True for the parameters of our own networks that are tables of exact values rather than trained
+/// weights (the embedded model's gate and text origin).
+bool is_exact_constant(const std::string &name);
+
 /// How parameters are wanted.
 struct WeightOptions {
   torch::Device device = torch::kCPU;
   torch::Dtype dtype = torch::kFloat;
   /// Parameters for which this says yes stay float32, whatever `dtype` is.
-  std::function<bool(const std::string &name)> keep_float32;
+  std::function<bool(const std::string &name)> keep_float32 = is_exact_constant;
   /// Quantised weights: U8 tensors are taken too, as the numbers 0 .. 255.
   bool take_u8 = false;
   /// 4-D weights in channels-last layout (what the CPU's convolutions like best).

@@ -2,10 +2,10 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include "golden/golden_support.h"
 #include "io/snapshot.h"
 #include "io/weights.h"
 #include "nn/clip_text_model.h"
-#include "support/temporary_folder.h"
 #include "text/clip_tokenizer.h"
 
 namespace livepeer {
@@ -13,25 +13,19 @@ namespace {
 
 constexpr double tolerance = 1e-5;  // of the largest value, for float32 stages
 
-void expect_close(const torch::Tensor &ours, const torch::Tensor &reference, const char *what) {
-  ASSERT_EQ(ours.sizes(), reference.sizes()) << what;
-  const double scale = reference.abs().max().item<double>();
-  EXPECT_LE((ours - reference).abs().max().item<double>(), tolerance * scale) << what;
-}
-
 /// (half-precision file, threads)
 class TextEncoderGolden : public ::testing::TestWithParam<std::tuple<bool, int>> {
  protected:
   void SetUp() override {
-    if (test::goldens().empty()) GTEST_SKIP() << "the reference data is not at hand";
+    REQUIRE_GOLDENS();
     at::set_num_threads(std::get<1>(GetParam()));
   }
 };
 
 TEST_P(TextEncoderGolden, EveryStateAgrees) {
   const torch::NoGradGuard no_grad;
-  const auto reference = read_tensors(test::goldens() / "tensors/text_encoder.safetensors");
-  const Snapshot snapshot(test::goldens() / "tiny-upscaler");
+  const auto reference = golden_tensors("tensors/text_encoder.safetensors");
+  const Snapshot snapshot(golden_path("tiny-upscaler"));
   const Component &component = snapshot.component("text_encoder");
   WeightSource weights(component.weight_files(std::get<0>(GetParam())));
   const CLIPTextModel model(component.config(), weights);
@@ -43,15 +37,15 @@ TEST_P(TextEncoderGolden, EveryStateAgrees) {
   ASSERT_EQ(states.size(), 4u);
   for (size_t i = 0; i < states.size(); ++i) {
     const std::string name = "row0.hidden_states." + std::to_string(i);
-    expect_close(states[i].slice(0, 0, 1), reference.at(name), name.c_str());
+    expect_close(states[i].slice(0, 0, 1), reference.at(name), tolerance, name);
   }
-  expect_close(text.hidden, reference.at("last_hidden_state"), "last_hidden_state");
-  expect_close(text.pooled, reference.at("pooler_output"), "pooler_output");
+  expect_close(text.hidden, reference.at("last_hidden_state"), tolerance, "last_hidden_state");
+  expect_close(text.pooled, reference.at("pooler_output"), tolerance, "pooler_output");
 }
 
 TEST_P(TextEncoderGolden, TheTokenizerGivesTheRecordedIds) {
-  const auto reference = read_tensors(test::goldens() / "tensors/text_encoder.safetensors");
-  const ClipTokenizer tokenizer(test::goldens() / "tiny-upscaler/tokenizer");
+  const auto reference = golden_tensors("tensors/text_encoder.safetensors");
+  const ClipTokenizer tokenizer(golden_path("tiny-upscaler/tokenizer"));
   const auto ids = tokenizer.encode("a photo of a cat").ids;
   EXPECT_TRUE(torch::equal(torch::tensor(ids), reference.at("input_ids")[0]));
 }

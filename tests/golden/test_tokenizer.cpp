@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "golden/golden_support.h"
 #include "support/temporary_folder.h"
 #include "text/clip_tokenizer.h"
 
@@ -14,11 +15,11 @@ namespace fs = std::filesystem;
 class TokenizerGolden : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (test::goldens().empty()) GTEST_SKIP() << "the reference data is not at hand";
-    cases_ = nlohmann::json::parse(test::read_file(test::goldens() / "tokenizer_cases.json"));
+    REQUIRE_GOLDENS();
+    cases_ = nlohmann::json::parse(test::read_file(golden_path("tokenizer_cases.json")));
     ASSERT_EQ(cases_["cases"].size(), 72u);
   }
-  static fs::path folder() { return test::goldens() / "tiny-upscaler/tokenizer"; }
+  static fs::path folder() { return golden_path("tiny-upscaler/tokenizer"); }
 
   /// Every prompt must give the ids under `key`, padded with `pad`.
   void compare(const ClipTokenizer &tokenizer, const char *key, int64_t pad) {

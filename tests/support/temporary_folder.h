@@ -44,11 +44,4 @@ inline std::string read_file(const std::filesystem::path &path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-/// The folder of reference data that tests compare with; empty where it is not at hand.
-inline std::filesystem::path goldens() {
-  const char *shared = getenv("LIVEPEER_SHARED");
-  const std::filesystem::path folder = std::filesystem::path(shared ? shared : "") / "goldens";
-  return std::filesystem::exists(folder / "cases.json") ? folder : std::filesystem::path();
-}
-
 }  // namespace livepeer::test

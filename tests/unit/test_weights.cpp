@@ -73,7 +73,6 @@ TEST(Weights, ConvertsToTheWantedTypeAndLayout) {
   WeightOptions options;
   options.dtype = torch::kBFloat16;
   options.channels_last = true;
-  options.keep_float32 = [](const std::string &name) { return name == "gate"; };
   uint64_t bytes_read = 0;
   options.on_read = [&](uint64_t bytes) { bytes_read += bytes; };
   WeightSource source({write(folder, {{"conv.weight", weight}, {"gate", gate}})}, options);
