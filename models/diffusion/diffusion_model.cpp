@@ -34,6 +34,13 @@ Rect grown(const Rect &rect, int margin, int width, int height) {
           std::min(rect.y + rect.height + margin, height) - y};
 }
 
+/// Sets the number of threads of libtorch for work on this thread; 0: all cores.
+void use_threads(unsigned wanted) {
+  const int count = int(wanted > 0 ? wanted : std::max(std::thread::hardware_concurrency(), 1U));
+  // Not needlessly: libtorch starts a new pool of (spinning) threads in every call.
+  if (at::get_num_threads() != count) at::set_num_threads(count);
+}
+
 /// Translates what libtorch throws.
 template <typename Work>
 auto guarded(const char *doing, Work work) {
@@ -156,9 +163,7 @@ Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
                                          std::to_string(resolved.noise_level) + ".");
   return guarded("upscaling a frame", [&] {
     const torch::NoGradGuard no_grad;
-    at::set_num_threads(int(limits.n_threads > 0
-                                ? limits.n_threads
-                                : std::max(std::thread::hardware_concurrency(), 1U)));
+    use_threads(limits.n_threads);
     const int multiple = bounded() ? 1 : unet_multiple;
     const int width = round_up(low_res.width, multiple);
     const int height = round_up(low_res.height, multiple);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+
 #include "runtime/model.h"
 
 namespace livepeer {
@@ -10,5 +12,9 @@ class TorchModelLoader : public ModelLoader {
   std::string check(const ModelSpec &spec) const override;
   std::shared_ptr<UpscaleModel> load(const ModelSpec &spec, Progress &progress) override;
 };
+
+inline std::shared_ptr<ModelLoader> make_torch_model_loader() {
+  return std::make_shared<TorchModelLoader>();
+}
 
 }  // namespace livepeer
