@@ -52,6 +52,19 @@ uint64_t bytes_per_pixel(const Snapshot &snapshot, torch::Dtype dtype, int64_t l
   return std::max(denoiser, decoder) + 32 * sizeof(float) * uint64_t(latent_channels);
 }
 
+/// The denoiser takes the latent and the low-resolution picture, stacked.
+void check_fit(const Snapshot &snapshot, const Denoiser &unet, const Vae &vae) {
+  constexpr int64_t picture_channels = 3;
+  if (unet.in_channels() == vae.latent_channels() + picture_channels) return;
+  throw Error(ErrorKind::open_read,
+              "The unet of the model " + snapshot.folder() + " takes " +
+                  std::to_string(unet.in_channels()) + " channels, but its vae makes latents of " +
+                  std::to_string(vae.latent_channels()) + " (plus " +
+                  std::to_string(picture_channels) +
+                  " of the picture); they are not of one model. Fetch the snapshot again.",
+              snapshot.folder());
+}
+
 DiffusionModelInfo describe(const Resolved &resolved, const Vae &vae) {
   const Config &index = resolved.snapshot.index();
   DiffusionModelInfo info;
@@ -105,6 +118,7 @@ std::shared_ptr<UpscaleModel> TorchModelLoader::load(const ModelSpec &spec, Prog
       snapshot.component("scheduler").config(),
       NoiseSchedule(snapshot.component("low_res_scheduler").config()),
       resolved.device};
+  check_fit(snapshot, *components.unet, *components.vae);
   std::unique_ptr<SafetyChecker> checker;
   if (!resolved.safety_folder.empty()) {
     WeightOptions safety_options = options;

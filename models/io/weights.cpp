@@ -114,8 +114,9 @@ torch::Tensor WeightSource::get(std::initializer_list<std::string> names, at::In
   for (const int64_t side : shape)
     if (side < 0 || __builtin_mul_overflow(elements, side, &elements) || elements > max_elements)
       throw Error(ErrorKind::open_read,
-                  "The model's configuration asks for a parameter " + current + " of shape " +
-                      to_string(shape.vec()) + ", which cannot be right. Fetch the snapshot again.",
+                  "The configuration beside " + origin() + " asks for a parameter " + current +
+                      " of shape " + to_string(shape.vec()) +
+                      ", which cannot be right. Fetch the snapshot again.",
                   current + " " + to_string(shape.vec()));
 
   for (const std::string &name : names) {
@@ -165,8 +166,11 @@ std::vector<std::string> WeightSource::unused() const {
   return names;
 }
 
+std::string WeightSource::origin() const {
+  return files_.empty() ? "no file" : files_.front()->path();
+}
+
 void WeightSource::finish() {
-  const std::string origin = files_.empty() ? "no file" : files_.front()->path();
   if (!complaints_.empty()) {
     constexpr size_t shown = 5;
     std::string list, all;
@@ -177,12 +181,12 @@ void WeightSource::finish() {
     if (complaints_.size() > shown)
       list += "; and " + std::to_string(complaints_.size() - shown) + " more (see the details)";
     throw Error(ErrorKind::open_read,
-                "Weights file " + origin + " does not fit the model's configuration: " + list +
+                "Weights file " + origin() + " does not fit the model's configuration: " + list +
                     ". Fetch the snapshot again, or correct its config.json.",
-                origin + ":\n" + all);
+                origin() + ":\n" + all);
   }
   for (const std::string &name : unused())
-    log(LogLevel::debug, origin + ": tensor " + name + " is not used by this model");
+    log(LogLevel::debug, origin() + ": tensor " + name + " is not used by this model");
 }
 
 std::map<std::string, torch::Tensor> read_tensors(const std::string &path) {

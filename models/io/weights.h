@@ -52,6 +52,8 @@ class WeightSource : public ParameterSource {
   std::vector<std::string> unused() const;
 
  private:
+  /// The first file, for messages.
+  std::string origin() const;
   torch::Tensor refuse(const std::string &complaint, at::IntArrayRef shape);
   torch::Tensor convert(const std::string &name, const SafetensorsFile &file,
                         const TensorEntry &entry, at::IntArrayRef shape);

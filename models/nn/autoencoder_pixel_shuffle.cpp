@@ -17,6 +17,13 @@ double cubic(double x, double a) {
 
 AutoencoderPixelShuffle::AutoencoderPixelShuffle(const Config &config)
     : scaling_factor_(config.require<double>("scaling_factor")) {
+  if (const auto channels = config.get<int64_t>("latent_channels", latent_channels());
+      channels != latent_channels())
+    throw Error(ErrorKind::open_read,
+                "Model configuration " + config.origin() + ": \"latent_channels\" must be " +
+                    std::to_string(latent_channels()) + ", not " + std::to_string(channels) +
+                    ". Fetch the snapshot again.",
+                config.origin());
   const auto a = config.get<double>("bicubic_coefficient", -0.5);
   // Weights of the low-resolution pixels -radius..radius for each of the 4 positions inside one.
   const auto taps = torch::empty({factor, 2 * radius + 1}, torch::kDouble);

@@ -56,9 +56,9 @@ CLIPTextModel::CLIPTextModel(const Config &config, const ParameterScope &scope)
                   config.get<double>("layer_norm_eps", 1e-5)) {
   if (channels() % n_heads_ != 0)
     throw Error(ErrorKind::open_read,
-                "Model configuration " + config.origin() + ": hidden_size " +
-                    std::to_string(channels()) + " does not divide into " +
-                    std::to_string(n_heads_) + " heads. Fetch the snapshot again.",
+                "Model configuration " + config.origin() + ": \"num_attention_heads\" (" +
+                    std::to_string(n_heads_) + ") must divide \"hidden_size\" (" +
+                    std::to_string(channels()) + "). Fetch the snapshot again.",
                 config.origin());
   const auto inner = size_of(config, "intermediate_size", 2048);
   const auto n_layers = size_t(size_of(config, "num_hidden_layers", 12, 1000));
