@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""Runs the launch lines that the documentation shows and looks at what comes out.
+
+usage: test_launch_lines.py SOURCE_ROOT EXPECTED.txt [CASE...]
+
+The scripts of examples/launch run on small clips made here; sizes, frame counts and sound are compared
+with EXPECTED.txt, timestamps with those of the input (checklist L7). The README's own lines only have to
+end well and write a picture or clip four times as large as the sample they name.
+"""
+import glob
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.abspath(sys.argv[1])
+LAUNCH = os.path.join(ROOT, "examples/launch")
+SAMPLES = os.path.join(ROOT, "examples/samples")
+TIMEOUT = 300
+
+
+def run(*command, **options):
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            timeout=TIMEOUT, **options)
+    if result.returncode != 0:
+        raise AssertionError(f"{' '.join(command)} ended with {result.returncode}:\n{result.stdout}")
+    return result.stdout
+
+
+def launch(line):
+    return run("gst-launch-1.0", *line.split())
+
+
+def describe(pattern):
+    """(size, [pts in ms], [audio pts in ms]) of a picture or of a clip, or of all segments together.
+    Times count from the first picture: containers start their own time line."""
+    pts, sound, size = [], [], None
+    for path in sorted(glob.glob(pattern)):
+        log = launch(f"-v filesrc location={path} ! decodebin name=d "
+                     "d. ! video/x-raw ! identity name=probe silent=false ! fakesink")
+        size = "x".join(re.findall(r"probe.*?sink: caps = video.*?width=\(int\)(\d+), height=\(int\)(\d+)", log)[0])
+        pts += presentation_times(log)
+        if "audio" in run("gst-discoverer-1.0", path):
+            sound += presentation_times(launch(
+                f"-v filesrc location={path} ! decodebin name=d "
+                "d. ! audio/x-raw ! identity name=probe silent=false ! fakesink"))
+    return size, [t - pts[0] for t in pts], [t - pts[0] for t in sound]
+
+
+def presentation_times(log):
+    times = re.findall(r"probe:sink\).*?pts: (?:(\d+):(\d+):([\d.]+)|none)", log)
+    return [round(1000 * (3600 * int(h or 0) + 60 * int(m or 0) + float(s or 0))) for h, m, s in times]
+
+
+def make_clip(path, frames=24, extra=""):
+    launch(f"-q videotestsrc pattern=ball num-buffers={frames} ! video/x-raw,width=160,height=88,framerate=12/1 "
+           f"{extra} ! vp8enc deadline=1 keyframe-max-dist=12 ! webmmux ! filesink location={path}")
+    return path
+
+
+def same_times(given, got):
+    assert len(given) == len(got), f"{len(given)} frames in, {len(got)} out"
+    worst = max(abs(a - b) for a, b in zip(given, got))
+    assert worst <= 1, f"timestamps moved by up to {worst} ms"
+
+
+def case_picture():
+    run(f"{LAUNCH}/picture.sh", f"{SAMPLES}/cat.png", "picture.png")
+    return describe("picture.png")
+
+
+def case_video():
+    run(f"{LAUNCH}/video.sh", f"{SAMPLES}/cockatoo.webm", "video.webm")
+    result = describe("video.webm")
+    same_times(describe(f"{SAMPLES}/cockatoo.webm")[1], result[1])
+    return result
+
+
+def case_variable_rate():
+    given = describe(make_clip("variable-in.webm", extra="! identity drop-probability=0.4"))
+    assert len(set(b - a for a, b in zip(given[1], given[1][1:]))) > 1, "the input's rate does not vary"
+    run(f"{LAUNCH}/video.sh", "variable-in.webm", "variable.webm")
+    result = describe("variable.webm")
+    same_times(given[1], result[1])
+    return result
+
+
+def case_video_with_sound():
+    # The same line without the element tells where picture and sound belong.
+    given, result = [], []
+    for upscale, path, into in (("videoconvert", "plain.webm", given), (None, "sound.webm", result)):
+        env = {**os.environ, "UPSCALE": upscale} if upscale else None
+        run(f"{LAUNCH}/video-with-sound.sh", f"{SAMPLES}/cockatoo.mp4", path, env=env)
+        into.extend(describe(path))
+    same_times(given[1], result[1])
+    same_times(given[2], result[2])
+    return result
+
+
+def case_live():
+    run(f"{LAUNCH}/live.sh", "vp8enc deadline=1 cpu-used=8 ! webmmux ! filesink location=live.webm",
+        env={**os.environ, "FRAMES": "50"})
+    return describe("live.webm")
+
+
+def case_rtp():
+    given = describe(make_clip("rtp-in.webm"))
+    port = "5014"
+    receiver = subprocess.Popen([f"{LAUNCH}/rtp-receive.sh", port, "rtp.webm"], stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True)
+    for line in receiver.stdout:  # until it listens
+        if "New clock" in line or "PREROLL" in line:
+            break
+    run(f"{LAUNCH}/rtp-send.sh", port, "rtp-in.webm")
+    time.sleep(3)  # what is on its way
+    receiver.send_signal(signal.SIGINT)
+    receiver.communicate(timeout=TIMEOUT)
+    assert receiver.returncode == 0, "the receiver failed"
+    result = describe("rtp.webm")
+    assert abs(given[1][-1] - result[1][-1]) <= 200, "the clip's length changed on its way"
+    return result
+
+
+def case_segments():
+    launch("-q videotestsrc pattern=ball num-buffers=24 ! video/x-raw,width=160,height=88,framerate=12/1 "
+           "! vp8enc deadline=1 keyframe-max-dist=12 "
+           "! splitmuxsink muxer=webmmux max-size-time=1000000000 location=in-%03d.webm")
+    run(f"{LAUNCH}/segments.sh", "in-*.webm", "out-%03d.webm")
+    assert len(glob.glob("out-*.webm")) >= 2, "one segment only"
+    return describe("out-*.webm")
+
+
+def readme_lines():
+    text = open(os.path.join(ROOT, "README.md"), encoding="utf-8").read()
+    for block in re.findall(r"```sh\n(.*?)```", text, re.S):
+        for line in re.split(r"(?<!\\)\n", block):
+            if line.startswith("gst-launch-1.0"):
+                yield line.replace("\\\n", " ")
+
+
+def case_readme():
+    os.makedirs("readme", exist_ok=True)
+    if not os.path.exists("readme/examples"):
+        os.symlink(os.path.join(ROOT, "examples"), "readme/examples")
+    lines = list(readme_lines())
+    assert len(lines) >= 2, "the README shows no launch lines"
+    for line in lines:
+        run("bash", "-c", line, cwd="readme")
+        source = re.search(r"location=(\S*examples/samples/\S+)", line)[1]
+        target = re.findall(r"location=(\S+)", line)[-1]
+        width, height = (int(n) for n in describe(f"readme/{source}")[0].split("x"))
+        size = describe(f"readme/{target}")[0]
+        assert size == f"{4 * width}x{4 * height}", f"{line}\nwrote {size}"
+
+
+def check(name, result, expected):
+    size, frames, sound = expected
+    got = (result[0], frames if frames == "-" else str(len(result[1])), "yes" if result[2] else "no")
+    assert got == (size, frames, sound), f"expected {expected}, got {got}"
+
+
+def main():
+    expected = {}
+    for line in open(sys.argv[2], encoding="utf-8"):
+        if not line.startswith("#"):
+            name, *values = line.split()
+            expected[name] = tuple(values)
+    wanted = sys.argv[3:] or [*expected, "readme"]
+    passed = failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        for name in wanted:
+            try:
+                result = globals()["case_" + name.replace("-", "_")]()
+                if name in expected:
+                    check(name, result, expected[name])
+                passed += 1
+                print(f"ok {name}", flush=True)
+            except (AssertionError, subprocess.TimeoutExpired, IndexError) as error:
+                failed += 1
+                print(f"FAILED {name}: {error}", flush=True)
+        os.chdir(ROOT)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
