@@ -40,7 +40,8 @@ GST_DEBUG_CATEGORY_STATIC(gst_livepeer_engine_debug);
 using livepeer::ModelSpec;
 using livepeer::Session;
 
-G_DEFINE_TYPE(GstLivepeerUpscale, gst_livepeer_upscale, GST_TYPE_VIDEO_FILTER)
+G_DEFINE_TYPE_WITH_CODE(GstLivepeerUpscale, gst_livepeer_upscale, GST_TYPE_VIDEO_FILTER,
+                        G_IMPLEMENT_INTERFACE(GST_TYPE_PRESET, nullptr))
 GST_ELEMENT_REGISTER_DEFINE(livepeerupscale, "livepeerupscale", GST_RANK_NONE,
                             GST_TYPE_LIVEPEER_UPSCALE)
 

@@ -1,4 +1,6 @@
 // Section E: buffers and metadata.
+#include <future>
+
 #include "support.h"
 
 namespace {
@@ -112,6 +114,163 @@ POINT(E10_an_unreadable_buffer_is_an_error) {
   fail_unless(gst_harness_push(test.h, gst_buffer_new_allocate(nullptr, 10, nullptr)) ==
               GST_FLOW_ERROR);
   expect_error(test.bus, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED);
+}
+
+namespace {
+
+/// Answers the allocation query with a pool of padded, limited buffers.
+GstPadProbeReturn propose_pool(GstPad *, GstPadProbeInfo *info, gpointer pool) {
+  GstQuery *query = GST_PAD_PROBE_INFO_QUERY(info);
+  if (GST_QUERY_TYPE(query) != GST_QUERY_ALLOCATION) return GST_PAD_PROBE_OK;
+  GstCaps *caps = nullptr;
+  gst_query_parse_allocation(query, &caps, nullptr);
+  GstVideoInfo video;
+  fail_unless(gst_video_info_from_caps(&video, caps));
+  gst_query_add_allocation_pool(query, GST_BUFFER_POOL(pool), guint(GST_VIDEO_INFO_SIZE(&video)), 2,
+                                2);
+  gst_query_add_allocation_meta(query, GST_VIDEO_META_API_TYPE, nullptr);
+  GstStructure *config = gst_buffer_pool_get_config(GST_BUFFER_POOL(pool));
+  GstVideoAlignment alignment;
+  gst_video_alignment_reset(&alignment);
+  alignment.padding_left = 32;
+  alignment.padding_right = 5;
+  alignment.padding_bottom = 3;
+  gst_buffer_pool_config_set_params(config, caps, guint(GST_VIDEO_INFO_SIZE(&video)), 2, 2);
+  gst_buffer_pool_config_add_option(config, GST_BUFFER_POOL_OPTION_VIDEO_META);
+  gst_buffer_pool_config_add_option(config, GST_BUFFER_POOL_OPTION_VIDEO_ALIGNMENT);
+  gst_buffer_pool_config_set_video_alignment(config, &alignment);
+  fail_unless(gst_buffer_pool_set_config(GST_BUFFER_POOL(pool), config));
+  return GST_PAD_PROBE_HANDLED;
+}
+
+}  // namespace
+
+POINT(E4_downstreams_pool_is_used_and_waited_for) {
+  GstBufferPool *pool = gst_video_buffer_pool_new();
+  GstHarness *h = harness_new("");
+  gst_pad_add_probe(h->sinkpad, GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM, propose_pool, pool, nullptr);
+  gst_harness_set_src_caps_str(h, raw_caps("format=RGB,width=7,height=5").c_str());
+  const GstVideoInfo in = info_of("format=RGB,width=7,height=5");
+  for (unsigned i = 0; i < 2; ++i)
+    fail_unless_equals_int(gst_harness_push(h, pattern_new(in, i * GST_SECOND, i)), 0);
+  // The pool is dry now; a third frame waits until one comes back.
+  auto pushed = std::async(std::launch::async,
+                           [&] { return gst_harness_push(h, pattern_new(in, 2 * GST_SECOND, 2)); });
+  fail_unless(pushed.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout);
+  for (unsigned i = 0; i < 3; ++i) {
+    GstBuffer *buffer = gst_harness_pull(h);
+    fail_unless(buffer->pool == pool);
+    expect_pattern(buffer, info_of("format=RGB,width=28,height=20"), i);
+    gst_buffer_unref(buffer);
+  }
+  fail_unless_equals_int(pushed.get(), 0);
+  // A wait for the pool ends with a flush, and with a change of state.
+  for (const bool flush : {true, false}) {
+    GstFlowReturn flow = GST_FLOW_OK;
+    auto waiting = std::async(std::launch::async, [&] {
+      for (unsigned i = 3; flow == GST_FLOW_OK; ++i)
+        flow = gst_harness_push(h, pattern_new(in, i * GST_SECOND, i));
+      return flow;
+    });
+    fail_unless(waiting.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout);
+    const auto start = Clock::now();
+    if (flush)
+      gst_harness_push_event(h, gst_event_new_flush_start());
+    else
+      gst_element_set_state(h->element, GST_STATE_NULL);
+    fail_unless_equals_int(waiting.get(), GST_FLOW_FLUSHING);
+    fail_unless(elapsed_ms(start) < 100);
+    if (!flush) break;
+    gst_harness_push_event(h, gst_event_new_flush_stop(TRUE));
+    GstSegment segment;
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    gst_harness_push_event(h, gst_event_new_segment(&segment));
+    while (GstBuffer *buffer = gst_harness_try_pull(h)) gst_buffer_unref(buffer);
+  }
+  gst_harness_teardown(h);
+  gst_object_unref(pool);
+}
+
+POINT(E7_metas_are_scaled_or_copied) {
+  GstHarness *h = harness_new("format=RGB,width=64,height=48");
+  GstBuffer *in = pattern_new(info_of("format=RGB,width=64,height=48"), 0);
+  GstVideoCropMeta *crop = gst_buffer_add_video_crop_meta(in);
+  crop->x = 1;
+  crop->y = 2;
+  crop->width = 30;
+  crop->height = 20;
+  gst_buffer_add_video_region_of_interest_meta(in, "face", 3, 4, 10, 11);
+  const guint8 caption[] = {1, 2, 3};
+  gst_buffer_add_video_caption_meta(in, GST_VIDEO_CAPTION_TYPE_CEA608_RAW, caption, 3);
+  gst_buffer_add_video_time_code_meta_full(in, 25, 1, nullptr, GST_VIDEO_TIME_CODE_FLAGS_NONE, 1, 2,
+                                           3, 4, 0);
+  const gchar *tags[] = {nullptr};
+  if (!gst_meta_get_info("CheckMeta"))
+    gst_meta_register_custom("CheckMeta", tags, nullptr, nullptr, nullptr);
+  GstCustomMeta *custom = gst_buffer_add_custom_meta(in, "CheckMeta");
+  gst_structure_set(gst_custom_meta_get_structure(custom), "value", G_TYPE_INT, 9, nullptr);
+
+  GstBuffer *out = gst_harness_push_and_pull(h, in);
+  crop = gst_buffer_get_video_crop_meta(out);
+  fail_unless(crop && crop->x == 4 && crop->y == 8 && crop->width == 120 && crop->height == 80);
+  auto *region = reinterpret_cast<GstVideoRegionOfInterestMeta *>(
+      gst_buffer_get_meta(out, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE));
+  fail_unless(region && region->x == 12 && region->y == 16 && region->w == 40 && region->h == 44);
+  const GstVideoCaptionMeta *captions = gst_buffer_get_video_caption_meta(out);
+  fail_unless(captions && captions->size == 3 && captions->data[2] == 3);
+  const GstVideoTimeCodeMeta *code = gst_buffer_get_video_time_code_meta(out);
+  fail_unless(code && code->tc.seconds == 3);
+  custom = gst_buffer_get_custom_meta(out, "CheckMeta");
+  gint value = 0;
+  fail_unless(custom &&
+              gst_structure_get_int(gst_custom_meta_get_structure(custom), "value", &value) &&
+              value == 9);
+  gst_buffer_unref(out);
+  gst_harness_teardown(h);
+}
+
+POINT(E9_alpha_is_scaled_and_invisible_colours_do_not_bleed) {
+  engine->radius = 1;  // the fake engine spreads the brightest colour by one pixel
+  const GstVideoInfo info = info_of("format=RGBA,width=16,height=8");
+  GstBuffer *in = gst_buffer_new_allocate(nullptr, GST_VIDEO_INFO_SIZE(&info), nullptr);
+  GstMapInfo map;
+  fail_unless(gst_buffer_map(in, &map, GST_MAP_WRITE));
+  for (int y = 0; y < 8; ++y) {
+    for (int x = 0; x < 16; ++x) {
+      const bool visible = x < 8;  // left: grey 50; right: white, but not to be seen
+      guint8 *pixel = map.data + (y * 16 + x) * 4;
+      pixel[0] = pixel[1] = pixel[2] = visible ? 50 : 255;
+      pixel[3] = visible ? 255 : 0;
+    }
+  }
+  gst_buffer_unmap(in, &map);
+  GST_BUFFER_PTS(in) = 0;
+  GstHarness *h = harness_new("format=RGBA,width=16,height=8");
+  GstBuffer *out = gst_harness_push_and_pull(h, in);
+  fail_unless(gst_buffer_map(out, &map, GST_MAP_READ));
+  for (int y = 0; y < 32; ++y) {
+    const guint8 *row = map.data + y * 64 * 4;
+    for (int x = 0; x < 64; ++x) fail_if(row[x * 4] != 50, "(%d, %d) is %d", x, y, row[x * 4]);
+    fail_unless(row[3] == 255 && row[63 * 4 + 3] == 0);
+    fail_unless(row[31 * 4 + 3] > row[32 * 4 + 3]);
+  }
+  gst_buffer_unmap(out, &map);
+  gst_buffer_unref(out);
+  gst_harness_teardown(h);
+}
+
+POINT(E11_gap_and_equal_frames_reuse_the_last) {
+  GstHarness *h = harness_new("format=RGB,width=8,height=6");
+  const GstVideoInfo info = info_of("format=RGB,width=8,height=6");
+  gst_buffer_unref(gst_harness_push_and_pull(h, pattern_new(info, 0)));
+  GstBuffer *gap = pattern_new(info, GST_SECOND, 7);
+  GST_BUFFER_FLAG_SET(gap, GST_BUFFER_FLAG_GAP);
+  GstBuffer *out = gst_harness_push_and_pull(h, gap);
+  fail_unless_equals_uint64(GST_BUFFER_PTS(out), GST_SECOND);
+  expect_pattern(out, info_of("format=RGB,width=32,height=24"), 0);
+  gst_buffer_unref(out);
+  fail_unless_equals_int(engine->upscales, 1);
+  gst_harness_teardown(h);
 }
 
 int main() { return run_suite("buffers"); }

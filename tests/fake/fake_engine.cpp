@@ -33,6 +33,12 @@ Frame FakeModel::upscale(const Frame &low_res, const Rect &region, const Upscale
   }
   progress.advance(1, "step");
 
+  uint64_t added = settings.seed;
+  if (engine_->prompt_in_pixels) {
+    uint32_t hash = 5381;  // g_str_hash
+    for (const char c : settings.prompt) hash = hash * 33 + uint32_t(c);
+    added += hash;
+  }
   const int radius = engine_->radius.value_or(0);
   Frame out(region.width * 4, region.height * 4);
   for (int y = 0; y < region.height; ++y) {
@@ -43,7 +49,7 @@ Frame FakeModel::upscale(const Frame &low_res, const Rect &region, const Upscale
         for (int nx = std::max(0, cx - radius); nx <= std::min(low_res.width - 1, cx + radius);
              ++nx)
           for (int c = 0; c < 3; ++c) value[c] = std::max(value[c], low_res.row(ny)[nx * 3 + c]);
-      for (int c = 0; c < 3; ++c) value[c] = uint8_t(value[c] + settings.seed);
+      for (int c = 0; c < 3; ++c) value[c] = uint8_t(value[c] + added);
       for (int v = 0; v < 4; ++v)
         for (int u = 0; u < 4; ++u) std::copy_n(value, 3, out.row(y * 4 + v) + (x * 4 + u) * 3);
     }

@@ -17,11 +17,13 @@ struct FakeEngine {
   std::atomic<std::chrono::milliseconds> step_time{};  ///< not cancellable inside
   unsigned default_steps = 1;
   std::optional<int> radius = 0;
+  std::atomic<bool> prompt_in_pixels{false};  ///< add a hash of the prompt to every value
   std::atomic<bool> has_checker{true};
   std::atomic<double> nsfw_score{0};  ///< flagged above 0.5
-  std::function<void()> on_check;     ///< may throw
-  std::function<void()> on_load;      ///< may throw
-  std::function<void()> on_upscale;   ///< may throw
+  /// Set these while no model is open.
+  std::function<void()> on_check;    ///< may throw
+  std::function<void()> on_load;     ///< may throw
+  std::function<void()> on_upscale;  ///< may throw
 
   std::atomic<int> loads{0};
   std::atomic<int> models_alive{0};
