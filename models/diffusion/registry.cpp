@@ -1,9 +1,12 @@
 #include "diffusion/registry.h"
 
 #include "diffusion/schedulers/schedulers.h"
+#include "nn/autoencoder_kl.h"
 #include "nn/autoencoder_pixel_shuffle.h"
+#include "nn/autoencoder_tiny.h"
 #include "nn/clip_text_model.h"
 #include "nn/flat_denoiser.h"
+#include "nn/unet_2d_condition_model.h"
 #include "text/clip_tokenizer.h"
 
 namespace livepeer {
@@ -26,13 +29,16 @@ std::shared_ptr<Interface> load_weights(const Component &component, const Weight
 
 constexpr Entry<Denoiser> denoisers[] = {
     {"FlatDenoiser", load_weights<Denoiser, FlatDenoiser>},
+    {"UNet2DConditionModel", load_weights<Denoiser, UNet2DConditionModel>},
 };
 
 constexpr Entry<Vae> vaes[] = {
+    {"AutoencoderKL", load_weights<Vae, AutoencoderKL>},
     {"AutoencoderPixelShuffle",
      [](const Component &component, const WeightOptions &) -> std::shared_ptr<Vae> {
        return std::make_shared<AutoencoderPixelShuffle>(component.config());
      }},
+    {"AutoencoderTiny", load_weights<Vae, AutoencoderTiny>},
 };
 
 constexpr Entry<CLIPTextModel> text_encoders[] = {

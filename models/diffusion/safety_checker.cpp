@@ -4,8 +4,22 @@
 
 #include "diffusion/mobilenet_v2_safety_classifier.h"
 #include "io/model_lookup.h"
+#include "nn/stable_diffusion_safety_checker.h"
 
 namespace livepeer {
+namespace {
+
+/// Beside the weights, or in the sibling folder where diffusers' snapshots have it.
+Config processor_config(const std::string &folder) {
+  try {
+    return Config::read(folder + "/preprocessor_config.json");
+  } catch (const Error &error) {
+    if (error.kind() != ErrorKind::not_found) throw;
+    return Config::read(folder + "/../feature_extractor/preprocessor_config.json");
+  }
+}
+
+}  // namespace
 
 std::string find_safety_checker(const std::string &safety_model, const Snapshot &snapshot) {
   if (!safety_model.empty()) return safety_model;
@@ -30,6 +44,13 @@ std::unique_ptr<SafetyChecker> load_safety_checker(const std::string &folder,
     WeightSource source(component.weight_files(/*prefer_half=*/false), options);
     auto checker =
         std::make_unique<MobileNetV2SafetyClassifier>(component.config(), ParameterScope(source));
+    source.finish();
+    return checker;
+  }
+  if (component.class_name() == "StableDiffusionSafetyChecker") {
+    WeightSource source(component.weight_files(/*prefer_half=*/false), options);
+    auto checker = std::make_unique<StableDiffusionSafetyChecker>(
+        component.config(), processor_config(folder), ParameterScope(source));
     source.finish();
     return checker;
   }

@@ -2,42 +2,95 @@
 
 #include <cmath>
 
+#include "nn/cpu_kernels.h"
+#include "nn/output_observer.h"
+
 namespace livepeer {
+namespace {
+
+bool needs_grad(const torch::Tensor &x, const torch::Tensor &weight) {
+  return torch::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad());
+}
+
+/// Whether our own kernels take `x` with parameters like `weight`.
+bool has_kernel(const torch::Tensor &x, const torch::Tensor &weight) {
+  const auto type = x.scalar_type();
+  return x.is_cpu() && (type == torch::kFloat || type == torch::kBFloat16) &&
+         weight.scalar_type() == type && !needs_grad(x, weight);
+}
+
+}  // namespace
 
 Conv2d::Conv2d(const ParameterScope &scope, int64_t in, int64_t out, int64_t kernel,
                int64_t stride_, int64_t padding_, bool has_bias)
     : weight(scope.get("weight", {out, in, kernel, kernel})),
       bias(has_bias ? scope.get("bias", {out}) : torch::Tensor()),
       stride(stride_),
-      padding(padding_ < 0 ? kernel / 2 : padding_) {}
+      padding(padding_ < 0 ? kernel / 2 : padding_),
+      path(scope.path()) {}
 
 torch::Tensor Conv2d::operator()(const torch::Tensor &x) const {
-  return at::conv2d(x, weight, bias, stride, padding);
+  auto result = at::conv2d(x, weight, bias, stride, padding);
+  OutputObserver::report(path, result);
+  return result;
 }
 
 Linear::Linear(const ParameterScope &scope, int64_t in, int64_t out, bool has_bias)
-    : weight(scope.get("weight", {out, in})),
-      bias(has_bias ? scope.get("bias", {out}) : torch::Tensor()) {}
+    : Linear(scope, scope.get("weight", {out, in}),
+             has_bias ? scope.get("bias", {out}) : torch::Tensor()) {}
+
+Linear::Linear(const ParameterScope &scope, torch::Tensor weight_, torch::Tensor bias_)
+    : weight(std::move(weight_)), bias(std::move(bias_)), path(scope.path()) {}
 
 torch::Tensor Linear::operator()(const torch::Tensor &x) const {
-  return at::linear(x, weight, bias);
+  auto result = at::linear(x, weight, bias);
+  OutputObserver::report(path, result);
+  return result;
 }
 
 LayerNorm::LayerNorm(const ParameterScope &scope, int64_t channels, double eps_)
-    : weight(scope.get("weight", {channels})), bias(scope.get("bias", {channels})), eps(eps_) {}
+    : weight(scope.get("weight", {channels})),
+      bias(scope.get("bias", {channels})),
+      eps(eps_),
+      path(scope.path()) {}
 
 torch::Tensor LayerNorm::operator()(const torch::Tensor &x) const {
-  return at::layer_norm(x, {x.size(-1)}, weight, bias, eps);
+  auto result = has_kernel(x, weight) ? kernels::layer_norm(x, weight, bias, eps)
+                                      : at::layer_norm(x, {x.size(-1)}, weight, bias, eps);
+  OutputObserver::report(path, result);
+  return result;
 }
 
 GroupNorm::GroupNorm(const ParameterScope &scope, int64_t groups_, int64_t channels, double eps_)
     : weight(scope.get("weight", {channels})),
       bias(scope.get("bias", {channels})),
       groups(groups_),
-      eps(eps_) {}
+      eps(eps_),
+      path(scope.path()) {}
 
 torch::Tensor GroupNorm::operator()(const torch::Tensor &x) const {
-  return at::group_norm(x, groups, weight, bias, eps);
+  auto result = has_kernel(x, weight)
+                    ? kernels::group_norm(x, {}, weight, bias, groups, eps, /*silu=*/false)
+                    : at::group_norm(x, groups, weight, bias, eps);
+  OutputObserver::report(path, result);
+  return result;
+}
+
+torch::Tensor GroupNorm::silu(const torch::Tensor &x, const torch::Tensor &offset) const {
+  if (has_kernel(x, weight) && !OutputObserver::active())
+    return kernels::group_norm(x, offset, weight, bias, groups, eps, /*silu=*/true);
+  return at::silu((*this)(offset.defined() ? x + offset.unsqueeze(-1).unsqueeze(-1) : x));
+}
+
+torch::Tensor geglu(const torch::Tensor &x) {
+  if (has_kernel(x, x)) return kernels::geglu(x);
+  const auto halves = x.chunk(2, -1);
+  return halves[0] * at::gelu(halves[1]);
+}
+
+torch::Tensor upsample_nearest(const torch::Tensor &x, int64_t height, int64_t width) {
+  if (has_kernel(x, x)) return kernels::upsample_nearest(x, height, width);
+  return at::upsample_nearest2d(x, {height, width});
 }
 
 torch::Tensor timestep_embedding(const torch::Tensor &values, int64_t dim) {

@@ -25,6 +25,7 @@ class ParameterScope {
  public:
   ParameterScope(ParameterSource &source, std::string prefix = {})
       : source_(&source), prefix_(std::move(prefix)) {}
+  const std::string &path() const { return prefix_; }
   ParameterScope operator/(const std::string &name) const { return {*source_, join(name)}; }
   ParameterScope operator/(size_t index) const { return *this / std::to_string(index); }
   torch::Tensor get(const std::string &name, at::IntArrayRef shape) const {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "io/snapshot.h"
 #include "io/weights.h"
 #include "nn/random_parameters.h"
 #include "runtime/error.h"
@@ -190,6 +191,21 @@ TEST(Weights, ShardsAreOneSourceAndMayNotRepeatNames) {
   EXPECT_NO_THROW(source.finish());
   const auto again = write(folder, {{"a", torch::ones({1})}}, "3.safetensors");
   EXPECT_THROW(WeightSource({a, again}), Error);
+}
+
+TEST(Weights, AShardedComponentIsReadThroughItsIndex) {
+  const TemporaryFolder folder;
+  write(folder, {{"a", torch::full({2}, 1.0)}}, "model-00001-of-00002.safetensors");
+  write(folder, {{"b", torch::full({2}, 2.0)}}, "model-00002-of-00002.safetensors");
+  test::write_file(folder / "config.json", "{}");
+  test::write_file(folder / "model.safetensors.index.json",
+                   R"({"metadata": {"total_size": 16},
+                       "weight_map": {"a": "model-00001-of-00002.safetensors",
+                                      "b": "model-00002-of-00002.safetensors"}})");
+  WeightSource source(Component(folder.path()).weight_files(/*prefer_half=*/false));
+  EXPECT_TRUE(torch::equal(source.get({"a"}, {2}), torch::full({2}, 1.0)));
+  EXPECT_TRUE(torch::equal(source.get({"b"}, {2}), torch::full({2}, 2.0)));
+  EXPECT_NO_THROW(source.finish());
 }
 
 TEST(Weights, StrayTensorsAreLoggedNotRefused) {

@@ -1,0 +1,64 @@
+#include "nn/attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace livepeer {
+namespace {
+
+/// Elements of the score matrix held at a time.
+constexpr int64_t max_scores = int64_t(1) << 23;
+
+Linear linear(const ParameterScope &scope, const std::string &name, const std::string &deprecated,
+              int64_t in, int64_t out, bool has_bias) {
+  return {scope / name, scope.get(name + ".weight", deprecated + ".weight", {out, in}),
+          has_bias ? scope.get(name + ".bias", deprecated + ".bias", {out}) : torch::Tensor()};
+}
+
+}  // namespace
+
+torch::Tensor attend(const torch::Tensor &query, const KeyValue &context, bool causal) {
+  const int64_t batch = query.size(0), heads = query.size(1), rows = query.size(2),
+                dim = query.size(3), tokens = context.key.size(2);
+  // Scaling the query instead of the scores rounds less in bfloat16.
+  const auto q = query.reshape({batch * heads, rows, dim}) * (1 / std::sqrt(double(dim)));
+  const auto k = context.key.reshape({batch * heads, tokens, dim}).transpose(1, 2);
+  const auto v = context.value.reshape({batch * heads, tokens, dim});
+  const int64_t chunk = std::max<int64_t>(1, max_scores / (batch * heads * tokens));
+  auto result = torch::empty({batch, rows, heads, dim}, query.options());
+  for (int64_t row = 0; row < rows; row += chunk) {
+    const int64_t count = std::min(chunk, rows - row);
+    // Not baddbmm with beta 0, which may read uninitialised memory (libtorch 1.13).
+    auto scores = at::bmm(q.narrow(1, row, count), k);
+    if (causal) {
+      const auto later = at::ones({count, tokens}, scores.options().dtype(torch::kBool));
+      scores.masked_fill_(later.triu(row + 1), -std::numeric_limits<double>::infinity());
+    }
+    auto part = at::bmm(at::softmax(scores, -1), v);
+    result.narrow(1, row, count).copy_(part.view({batch, heads, count, dim}).transpose(1, 2));
+  }
+  return result.view({batch, rows, heads * dim});
+}
+
+Attention::Attention(const ParameterScope &scope, int64_t channels, int64_t context_channels,
+                     int64_t heads, bool qkv_bias)
+    : heads_(heads),
+      to_q_(linear(scope, "to_q", "query", channels, channels, qkv_bias)),
+      to_k_(linear(scope, "to_k", "key", context_channels, channels, qkv_bias)),
+      to_v_(linear(scope, "to_v", "value", context_channels, channels, qkv_bias)),
+      to_out_(linear(scope, "to_out.0", "proj_attn", channels, channels, true)) {}
+
+torch::Tensor Attention::split_heads(const torch::Tensor &x) const {
+  return x.view({x.size(0), x.size(1), heads_, x.size(2) / heads_}).transpose(1, 2).contiguous();
+}
+
+KeyValue Attention::project(const torch::Tensor &context) const {
+  return {split_heads(to_k_(context)), split_heads(to_v_(context))};
+}
+
+torch::Tensor Attention::operator()(const torch::Tensor &x, const KeyValue &context) const {
+  return to_out_(attend(split_heads(to_q_(x)), context));
+}
+
+}  // namespace livepeer

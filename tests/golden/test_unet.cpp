@@ -1,0 +1,93 @@
+#include "golden/network_support.h"
+#include "nn/unet_2d_condition_model.h"
+
+namespace livepeer {
+namespace {
+
+constexpr double float32_tolerance = 1e-5;
+/// What diffusers itself loses in bfloat16.
+constexpr double bfloat16_relative_rms = 1.8e-2;
+/// The sinusoids' arguments reach 1000: the last bits differ between instruction sets.
+constexpr double time_proj_tolerance = 1e-4;
+
+class UNetGolden : public testing::TestWithParam<std::tuple<std::string, NetworkRun>> {
+ protected:
+  void SetUp() override { REQUIRE_GOLDENS(); }
+};
+
+TEST_P(UNetGolden, OutputIsThatOfDiffusers) {
+  const auto &[id, run] = GetParam();
+  const auto entry = golden_case(id);
+  const auto tensors = golden_tensors(entry.at("file"));
+  const ThreadCount threads(run.threads);
+  const torch::NoGradGuard no_grad;
+  const auto unet = load_network<UNet2DConditionModel>("tiny-upscaler/unet", run);
+  for (const int timestep : entry.at("timesteps")) {
+    const std::string step = ".t" + std::to_string(timestep);
+    const auto &sample = tensors.at("sample");
+    const auto output =
+        unet->forward(sample, torch::full({sample.size(0)}, double(timestep), torch::kFloat),
+                      {tensors.at("encoder_hidden_states"), {}}, tensors.at("class_labels" + step));
+    const auto &expected = tensors.at("out" + step);
+    if (run.dtype == torch::kFloat)
+      expect_close(output, expected, float32_tolerance, id + step);
+    else
+      EXPECT_LT(relative_rms(output, expected), bfloat16_relative_rms) << id + step;
+  }
+}
+
+std::vector<NetworkRun> all_runs() {
+  auto runs = float32_runs();
+  runs.push_back({"bfloat16", "", torch::kBFloat16, 1});
+  return runs;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, UNetGolden,
+    testing::Combine(testing::Values("unet_16x16", "unet_24x40", "unet_12x20_notmult8",
+                                     "unet_20x36_notmult8", "unet_17x23_odd", "unet_16x16_ctx5"),
+                     testing::ValuesIn(all_runs())),
+    [](const auto &info) { return std::get<0>(info.param) + "_" + std::get<1>(info.param).name; });
+
+class UNetStagesGolden : public testing::TestWithParam<NetworkRun> {};
+
+TEST_P(UNetStagesGolden, EachModuleGivesWhatItGivesInDiffusers) {
+  REQUIRE_GOLDENS();
+  const auto entry = golden_case("unet_blocks_16x16");
+  auto expected = golden_tensors(entry.at("file"));
+  const auto sample = expected.at("in.sample"), text = expected.at("in.encoder_hidden_states");
+  expected.erase("in.sample");
+  expected.erase("in.encoder_hidden_states");
+  // What the down blocks hand to the up blocks last is what their downsampler returns.
+  for (const std::string block : {"down_blocks.0", "down_blocks.1", "down_blocks.2"}) {
+    EXPECT_TRUE(at::equal(expected.at(block + ".res2"), expected.at(block + ".downsamplers.0")));
+    expected.erase(block + ".res2");
+  }
+
+  const ThreadCount threads(GetParam().threads);
+  const torch::NoGradGuard no_grad;
+  const auto unet = load_network<UNet2DConditionModel>("tiny-upscaler/unet", GetParam());
+  const StageComparison stages(expected, float32_tolerance, {{"time_proj", time_proj_tolerance}});
+  unet->forward(sample, torch::tensor({double(entry.at("timestep"))}, torch::kFloat), {text, {}},
+                torch::tensor({int64_t(entry.at("class_label"))}));
+  EXPECT_EQ(stages.missed(), std::vector<std::string>());
+  EXPECT_GE(stages.compared(), 110u);
+}
+
+INSTANTIATE_TEST_SUITE_P(unet_blocks_16x16, UNetStagesGolden, testing::ValuesIn(float32_runs()),
+                         [](const auto &info) { return info.param.name; });
+
+TEST(TimeProjectionGolden, time_proj) {
+  REQUIRE_GOLDENS();
+  const auto tensors = golden_tensors(golden_case("time_proj").at("file"));
+  const auto &timesteps = tensors.at("timesteps");
+  for (const auto &[name, dim] : {std::pair("tiny_16", 16), std::pair("real_256", 256)}) {
+    const auto &expected = tensors.at(name);
+    const auto actual = timestep_embedding(timesteps, dim);
+    ASSERT_EQ(actual.sizes(), expected.sizes());
+    EXPECT_LE((actual - expected).abs().max().item<double>(), time_proj_tolerance) << name;
+  }
+}
+
+}  // namespace
+}  // namespace livepeer
