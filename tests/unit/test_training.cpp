@@ -1,0 +1,161 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "io/weights.h"
+#include "train/degradation.h"
+#include "train/snapshot_export.h"
+#include "train/trainer.h"
+
+namespace livepeer::train {
+namespace {
+
+/// A small drawing: discs on a gradient, so that there are edges to learn.
+std::vector<Picture> drawings() {
+  const auto y = torch::arange(96, torch::kFloat).view({96, 1}),
+             x = torch::arange(96, torch::kFloat).view({1, 96});
+  std::vector<Picture> result;
+  for (const char *domain : {"photo", "illustration"}) {
+    auto plane = y + x;
+    for (int i = 0; i < 5; ++i)
+      plane = torch::where(((y - 17 * i).square() + (x - 60 + 9 * i).square()) < 90 + 30 * i,
+                           plane * 0.3 + 20 * i, plane);
+    result.push_back(
+        {domain, domain, torch::stack({plane, plane * 0.8, plane * 0.5 + 40}, 2).to(torch::kByte)});
+  }
+  return result;
+}
+
+Options small(const std::string &name) {
+  Options options;
+  options.out = testing::TempDir() + "livepeer-train-" + name;
+  std::filesystem::remove_all(options.out);
+  options.channels = 16;
+  options.blocks = 2;
+  options.batch = 4;
+  options.patch = 12;
+  options.learning_rate = 4e-3;
+  return options;
+}
+
+bool equal(const std::map<std::string, torch::Tensor> &a,
+           const std::map<std::string, torch::Tensor> &b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](auto &x, auto &y) {
+           return x.first == y.first && torch::equal(x.second, y.second);
+         });
+}
+
+TEST(Training, OverfitsOneBatch) {
+  Options options = small("overfit");
+  options.distinct_batches = 1;
+  Trainer trainer(options, drawings(), {});
+  const PictureSet pictures(drawings(), options.patch * 4);
+  const NoiseSchedule &low_res_schedule = trainer.model().low_res_schedule();
+  const Batch batch = BatchSource(options, pictures, low_res_schedule).make(0);
+  double first = 0, last = 0;
+  for (int i = 0; i < 20; ++i) first += trainer.step(batch, 0);
+  for (int i = 0; i < 300; ++i) trainer.step(batch, 0);
+  for (int i = 0; i < 20; ++i) last += trainer.step(batch, 0);
+  EXPECT_LT(last, 0.35 * first);
+}
+
+TEST(Training, AResumedRunEqualsAnUninterruptedOne) {
+  Options whole = small("whole");
+  whole.iterations = 6;
+  Trainer uninterrupted(whole, drawings(), {});
+  uninterrupted.run();
+
+  Options parts = small("parts");
+  parts.iterations = 6;
+  parts.stop_after = 3;
+  Trainer(parts, drawings(), {}).run();
+  parts.stop_after = 0;
+  Trainer resumed(parts, drawings(), {});
+  resumed.run();
+
+  EXPECT_TRUE(equal(uninterrupted.model().weights().average(torch::kFloat),
+                    resumed.model().weights().average(torch::kFloat)));
+}
+
+TEST(Training, BatchesDependOnTheirIndexOnly) {
+  const Options options = small("batches");
+  const PictureSet pictures(drawings(), options.patch * 4);
+  const EmbeddedModel model(options);
+  const BatchSource source(options, pictures, model.low_res_schedule());
+  const Batch a = source.make(3), other = source.make(4), again = source.make(3);
+  EXPECT_TRUE(torch::equal(a.low_res, again.low_res));
+  EXPECT_TRUE(torch::equal(a.high_res, again.high_res));
+  EXPECT_FALSE(torch::equal(a.high_res, other.high_res));
+  EXPECT_EQ(a.low_res.sizes(), (std::vector<int64_t>{4, 3, 12, 12}));
+  EXPECT_EQ(a.high_res.sizes(), (std::vector<int64_t>{4, 3, 48, 48}));
+}
+
+TEST(Training, ExportsASnapshotThatLoads) {
+  const Options options = small("export");
+  EmbeddedModel model(options);
+  const std::string folder = options.out + "/snapshot";
+  export_snapshot(folder, model, {});
+  WeightOptions loading;
+  loading.dtype = torch::kBFloat16;
+  WeightSource source({folder + "/unet/diffusion_pytorch_model.safetensors"}, loading);
+  FlatDenoiser loaded(Config::read(folder + "/unet/config.json"), source);
+  source.finish();
+  EXPECT_TRUE(source.unused().empty());
+  torch::NoGradGuard no_grad;
+  const auto sample = torch::randn({1, 51, 8, 8});
+  const auto timestep = torch::full({1}, 500.0);
+  const auto level = torch::zeros({1}, torch::kLong);
+  EXPECT_TRUE(torch::equal(loaded.forward(sample, timestep, {}, level),
+                           model.shipped_denoiser()->forward(sample, timestep, {}, level)));
+}
+
+TEST(Degradation, ShrinksLikeTorchsAntialiasedInterpolation) {
+  const auto picture = torch::rand({1, 3, 40, 52});
+  const auto expected = at::_upsample_bicubic2d_aa(picture, {10, 13}, /*align_corners=*/false);
+  EXPECT_LT((shrink(picture, Kernel::cubic) - expected).abs().max().item<double>(), 1e-5);
+}
+
+TEST(Degradation, EveryKernelKeepsFlatPictures) {
+  const auto flat = torch::full({3, 32, 32}, 0.5F);
+  for (const Kernel kernel : {Kernel::box, Kernel::triangle, Kernel::cubic, Kernel::lanczos})
+    EXPECT_LT((shrink(flat, kernel) - 0.5).abs().max().item<double>(), 1e-6);
+  EXPECT_LT((blur_matrix(32, 1.7).sum(1) - 1).abs().max().item<double>(), 1e-6);
+}
+
+TEST(Degradation, EachPartChangesThePicture) {
+  std::mt19937_64 random(1);
+  const auto picture = drawings()[0].pixels.permute({2, 0, 1}).to(torch::kFloat) / 255;
+  const auto clean = degrade(picture, {}, random);
+  EXPECT_TRUE(torch::equal(clean, quantised(shrink(picture, Kernel::cubic))));
+  Degradation blurred, noisy, compressed;
+  blurred.blur_x = blurred.blur_y = 2;
+  noisy.noise = 10;
+  compressed.jpeg_quality = 30;
+  for (const Degradation &degradation : {blurred, noisy, compressed}) {
+    const double difference =
+        (degrade(picture, degradation, random) - clean).abs().mean().item<double>();
+    EXPECT_GT(difference, 0.002);
+    EXPECT_LT(difference, 0.1);
+  }
+}
+
+TEST(VocabularyTest, WordsAreOneTokenAndTokensAreUnique) {
+  const Vocabulary made = make_vocabulary({"sharp", "sharpen", "photo", "photograph", "graph"});
+  for (const char *word : {"sharp", "sharpen", "photo", "photograph", "graph"})
+    EXPECT_EQ(std::count(made.tokens.begin(), made.tokens.end(), std::string(word) + "</w>"), 1);
+  auto sorted = made.tokens;
+  std::sort(sorted.begin(), sorted.end());
+  EXPECT_EQ(std::adjacent_find(sorted.begin(), sorted.end()), sorted.end());
+  EXPECT_EQ(made.tokens.size(), 512 + made.merges.size() + 2);
+  EXPECT_EQ(made.tokens.back(), "<|endoftext|>");
+}
+
+TEST(Psnr, ClosedForm) {
+  // A grey step of 51 levels is one of 51 * 219 / 255 in luma.
+  const auto a = torch::zeros({1, 3, 16, 16}), b = torch::full({1, 3, 16, 16}, 0.2F);
+  EXPECT_NEAR(psnr_y(a, b), 20 * std::log10(255 / (0.2 * 219)), 1e-6);
+}
+
+}  // namespace
+}  // namespace livepeer::train
