@@ -1,5 +1,7 @@
 #include "train/batch.h"
 
+#include "train/task.h"
+
 namespace livepeer::train {
 
 uint64_t iteration_seed(uint64_t seed, int64_t iteration) {
@@ -22,21 +24,29 @@ Batch BatchSource::make(int64_t index) const {
   const int64_t count = options_.batch, side = options_.patch * 4;
 
   const auto bytes = torch::empty({count, side, side, 3}, torch::kByte);
-  for (int64_t i = 0; i < count; ++i)
-    bytes[i].copy_(
-        pictures_.cut(pictures_.choose(random, options_.candidates), unsigned(random() & 7)));
+  std::vector<Task> tasks;
+  for (int64_t i = 0; i < count; ++i) {
+    const PictureSet::Crop crop = pictures_.choose(random, options_.candidates);
+    bytes[i].copy_(pictures_.cut(crop, unsigned(random() & 7)));
+    tasks.push_back(Task::draw(options_, crop.picture->domain, random));
+  }
   const auto high_res =
       bytes.permute({0, 3, 1, 2}).to(torch::kFloat).contiguous(at::MemoryFormat::Contiguous) / 255;
-  auto low_res = quantised(shrink(high_res, Kernel::cubic));
+  const auto low_res = quantised(shrink(high_res, Kernel::cubic));
   const auto levels = torch::zeros({count}, torch::kLong);
+  std::vector<std::string> prompts;
   for (int64_t i = 0; i < count; ++i) {
-    if (uniform(random) >= options_.clean_share)
-      low_res[i].copy_(degrade(high_res[i], Degradation::draw(random), random));
+    const Task &task = tasks[size_t(i)];
+    if (!task.degradation.none()) low_res[i].copy_(degrade(high_res[i], task.degradation, random));
+    if (task.target != Target::plain)
+      high_res[i].copy_(retouched(high_res[i], task.target, random));
     if (uniform(random) >= options_.noise_free_share) levels[i] = level(random);
+    prompts.push_back(task.prompt);
   }
   const auto generator = at::detail::createCPUGenerator(seed);
   const auto noise = torch::randn(low_res.sizes(), generator);
-  return {high_res * 2 - 1, low_res_schedule_.add_noise(low_res * 2 - 1, noise, levels), levels};
+  return {high_res * 2 - 1, low_res_schedule_.add_noise(low_res * 2 - 1, noise, levels), levels,
+          prompts};
 }
 
 }  // namespace livepeer::train

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "diffusion/noise_schedule.h"
-#include "train/degradation.h"
 #include "train/options.h"
 #include "train/picture_set.h"
 
@@ -12,6 +14,7 @@ struct Batch {
   torch::Tensor high_res;      ///< [batch, 3, 4 patch, 4 patch]
   torch::Tensor low_res;       ///< [batch, 3, patch, patch], degraded and noised to its level
   torch::Tensor noise_levels;  ///< [batch] int64
+  std::vector<std::string> prompts;
 };
 
 /// Makes batches; batch `index` depends on nothing but the options and `index`, so that a resumed

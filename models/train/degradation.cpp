@@ -99,6 +99,13 @@ torch::Tensor quantised(const torch::Tensor &pictures) {
   return (pictures.clamp(0, 1) * 255).round() / 255;
 }
 
+torch::Tensor gaussian_noise(at::IntArrayRef shape, double deviation, std::mt19937_64 &random) {
+  std::normal_distribution<float> normal(0, float(deviation));
+  const auto noise = torch::empty(shape);
+  std::generate_n(noise.data_ptr<float>(), noise.numel(), [&] { return normal(random); });
+  return noise;
+}
+
 Degradation Degradation::draw(std::mt19937_64 &random) {
   std::uniform_real_distribution<double> uniform(0, 1);
   Degradation result;
@@ -122,12 +129,8 @@ torch::Tensor degrade(const torch::Tensor &high_res, const Degradation &degradat
                   .matmul(high_res)
                   .matmul(blur_matrix(high_res.size(2), degradation.blur_x).t());
   auto low_res = shrink(blurred, degradation.kernel);
-  if (degradation.noise > 0) {
-    std::normal_distribution<float> normal(0, float(degradation.noise / 255));
-    auto noise = torch::empty_like(low_res, at::MemoryFormat::Contiguous);
-    std::generate_n(noise.data_ptr<float>(), noise.numel(), [&] { return normal(random); });
-    low_res = low_res + noise;
-  }
+  if (degradation.noise > 0)
+    low_res = low_res + gaussian_noise(low_res.sizes(), degradation.noise / 255, random);
   low_res = quantised(low_res);
   return degradation.jpeg_quality > 0 ? jpeg(low_res, degradation.jpeg_quality) : low_res;
 }

@@ -19,6 +19,9 @@ torch::Tensor shrink(const torch::Tensor &pictures, Kernel kernel);
 /// Rounds [0, 1] values to 8 bits.
 torch::Tensor quantised(const torch::Tensor &pictures);
 
+/// Drawn from `random`, not from torch's generator.
+torch::Tensor gaussian_noise(at::IntArrayRef shape, double deviation, std::mt19937_64 &random);
+
 /// How one low-resolution picture comes about.
 struct Degradation {
   double blur_x = 0, blur_y = 0;  ///< Gaussian sigma in high-resolution pixels
@@ -26,6 +29,10 @@ struct Degradation {
   double noise = 0;      ///< standard deviation, of 255
   int jpeg_quality = 0;  ///< 0: not compressed
 
+  /// Plain antialiased bicubic.
+  bool none() const {
+    return blur_x == 0 && blur_y == 0 && noise == 0 && jpeg_quality == 0 && kernel == Kernel::cubic;
+  }
   /// What cameras, scalers and codecs do; each with its own probability.
   static Degradation draw(std::mt19937_64 &random);
 };

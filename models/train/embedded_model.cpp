@@ -15,6 +15,17 @@ Weights with_constants(const Options &options, const NoiseSchedule &schedule) {
   return weights;
 }
 
+/// [tokens] int64. Shorter than the 77 of inference: attention is causal, so what follows the end
+/// does not matter.
+torch::Tensor token_ids(const std::string &prompt) {
+  constexpr size_t length = 40;
+  auto ids = vocabulary().encode(prompt);
+  const int64_t end = ids.back();
+  ids.resize(length, end);
+  ids.back() = end;
+  return torch::tensor(ids);
+}
+
 }  // namespace
 
 EmbeddedModel::EmbeddedModel(const Options &options)
@@ -23,7 +34,8 @@ EmbeddedModel::EmbeddedModel(const Options &options)
       low_res_schedule_(low_res_scheduler_config()),
       weights_(with_constants(options, schedule_)),
       vae_(vae_config()),
-      denoiser_(unet_config(options), weights_) {}
+      denoiser_(unet_config(options), weights_),
+      text_encoder_(text_encoder_config(), weights_) {}
 
 void EmbeddedModel::save(const Position &position) const {
   std::filesystem::create_directories(options_.out);
@@ -48,8 +60,29 @@ bool EmbeddedModel::load(Position &position) {
   return true;
 }
 
+TextEmbeddings EmbeddedModel::encode(const std::vector<std::string> &prompts) const {
+  std::vector<torch::Tensor> rows;
+  for (const std::string &prompt : prompts) rows.push_back(token_ids(prompt));
+  rows.push_back(token_ids(""));
+  const auto pooled = text_encoder_.forward(torch::stack(rows).to(options_.device)).pooled;
+  const auto count = int64_t(prompts.size());
+  return {{}, pooled.narrow(0, 0, count) - pooled.narrow(0, count, 1)};
+}
+
+std::map<std::string, torch::Tensor> EmbeddedModel::shipped_weights() const {
+  torch::NoGradGuard no_grad;
+  auto result = weights_.average(torch::kBFloat16);
+  auto widened = result;
+  for (auto &[name, tensor] : widened) tensor = tensor.to(torch::kFloat);
+  TensorMapSource source(widened);
+  const CLIPTextModel text_encoder(text_encoder_config(), source);
+  result["text_origin"] =
+      text_encoder.forward(token_ids("").unsqueeze(0).to(options_.device)).pooled[0].contiguous();
+  return result;
+}
+
 std::unique_ptr<FlatDenoiser> EmbeddedModel::shipped_denoiser() const {
-  TensorMapSource source(weights_.average(torch::kBFloat16));
+  TensorMapSource source(shipped_weights());
   return std::make_unique<FlatDenoiser>(unet_config(options_), source);
 }
 

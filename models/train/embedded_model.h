@@ -1,10 +1,13 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "diffusion/noise_schedule.h"
 #include "nn/autoencoder_pixel_shuffle.h"
+#include "nn/clip_text_model.h"
 #include "nn/flat_denoiser.h"
 #include "train/options.h"
 #include "train/weights.h"
@@ -25,7 +28,12 @@ class EmbeddedModel {
   /// False where the options' folder holds no checkpoint; then nothing changed.
   bool load(Position &position);
 
-  /// The averaged weights in bfloat16, as they will ship.
+  /// What the denoiser takes for `prompts`: their pooled embeddings relative to the empty prompt's.
+  TextEmbeddings encode(const std::vector<std::string> &prompts) const;
+
+  /// The averaged weights as they ship: bfloat16, constants float32, and the empty prompt's pooled
+  /// embedding as the denoiser's text_origin.
+  std::map<std::string, torch::Tensor> shipped_weights() const;
   std::unique_ptr<FlatDenoiser> shipped_denoiser() const;
 
   const Options &options() const { return options_; }
@@ -44,6 +52,7 @@ class EmbeddedModel {
   Weights weights_;
   AutoencoderPixelShuffle vae_;
   FlatDenoiser denoiser_;
+  CLIPTextModel text_encoder_;
 };
 
 }  // namespace livepeer::train

@@ -49,6 +49,7 @@ Setters setters(CommandLine &line) {
           {"--iterations", integer(o.iterations)},
           {"--stop-after", integer(o.stop_after)},
           {"--clean-share", number(o.clean_share)},
+          {"--word-share", number(o.word_share)},
           {"--noise-free-share", number(o.noise_free_share)},
           {"--distinct-batches", integer(o.distinct_batches)},
           {"--checkpoint-minutes", number(o.checkpoint_minutes)},

@@ -21,6 +21,7 @@ struct Options {
   int64_t iterations = 0;  ///< ... or in iterations
   double clean_share = 0.7;       ///< pairs made by plain antialiased bicubic
   double noise_free_share = 0.8;  ///< pairs at noise level 0
+  double word_share = 0;          ///< pairs with a prompt; the others learn the empty one
   int64_t max_noise_level = 350;
   int64_t distinct_batches = 0;  ///< > 0: only so many, over and over (to see it overfit)
   double checkpoint_minutes = 10;

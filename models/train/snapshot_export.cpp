@@ -11,7 +11,7 @@ namespace livepeer::train {
 void export_snapshot(const std::string &folder, const EmbeddedModel &model,
                      const SnapshotDefaults &defaults) {
   NamedTensors unet, text_encoder;
-  for (const auto &[name, tensor] : model.weights().average(torch::kBFloat16))
+  for (const auto &[name, tensor] : model.shipped_weights())
     (name.rfind("text_model.", 0) == 0 ? text_encoder : unet).emplace_back(name, tensor);
   for (const char *part :
        {"unet", "vae", "scheduler", "low_res_scheduler", "text_encoder", "tokenizer"})

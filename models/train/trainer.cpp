@@ -65,10 +65,12 @@ double Trainer::step(const Batch &batch, double progress) {
   const auto target = model_.schedule().velocity(latents, noise, timesteps).to(device);
   const auto sample = torch::cat({noised, batch.low_res}, 1).to(device);
 
+  const TextEmbeddings text =
+      options_.word_share > 0 ? model_.encode(batch.prompts) : TextEmbeddings{};
   torch::Tensor prediction;
   {
     const Autocast autocast(device.type(), options_.bfloat16);
-    prediction = model_.denoiser().forward(sample, timesteps.to(device, torch::kFloat), {},
+    prediction = model_.denoiser().forward(sample, timesteps.to(device, torch::kFloat), text,
                                            batch.noise_levels.to(device));
   }
   // Robust at pure noise, where the error is that of plain super-resolution; squared elsewhere,

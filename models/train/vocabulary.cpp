@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <sstream>
 
 #include "train/text_file.h"
 
@@ -79,6 +80,20 @@ Vocabulary make_vocabulary(const std::vector<std::string> &words) {
   result.tokens.push_back(start_of_text);
   result.tokens.push_back(end_of_text);
   return result;
+}
+
+std::vector<int64_t> Vocabulary::encode(const std::string &prompt) const {
+  const auto id = [this](const std::string &token) {
+    return int64_t(std::find(tokens.begin(), tokens.end(), token) - tokens.begin());
+  };
+  std::string spaced;
+  for (const char letter : prompt) spaced += letter == ',' ? " ," : std::string(1, letter);
+  std::vector<int64_t> ids = {id(start_of_text)};
+  std::istringstream words(spaced);
+  for (std::string word; words >> word;)
+    for (const std::string &piece : pieces(word, merges)) ids.push_back(id(piece));
+  ids.push_back(id(end_of_text));
+  return ids;
 }
 
 void Vocabulary::write(const std::string &folder) const {

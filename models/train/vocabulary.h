@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,9 @@ struct Vocabulary {
   std::vector<std::string> tokens;  ///< the index is the id
   std::vector<std::pair<std::string, std::string>> merges;
 
+  /// Begin, the prompt's tokens, end. For prompts of lower-case ASCII words and commas; any other
+  /// text is the tokenizer's business.
+  std::vector<int64_t> encode(const std::string &prompt) const;
   /// Writes vocab.json, merges.txt and the tokenizer's two configurations into `folder`.
   void write(const std::string &folder) const;
 };

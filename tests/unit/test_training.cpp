@@ -4,8 +4,10 @@
 #include <filesystem>
 
 #include "io/weights.h"
+#include "text/clip_tokenizer.h"
 #include "train/degradation.h"
 #include "train/snapshot_export.h"
+#include "train/task.h"
 #include "train/trainer.h"
 
 namespace livepeer::train {
@@ -140,7 +142,7 @@ TEST(Degradation, EachPartChangesThePicture) {
   }
 }
 
-TEST(VocabularyTest, WordsAreOneTokenAndTokensAreUnique) {
+TEST(Vocabulary, WordsAreOneTokenAndTokensAreUnique) {
   const Vocabulary made = make_vocabulary({"sharp", "sharpen", "photo", "photograph", "graph"});
   for (const char *word : {"sharp", "sharpen", "photo", "photograph", "graph"})
     EXPECT_EQ(std::count(made.tokens.begin(), made.tokens.end(), std::string(word) + "</w>"), 1);
@@ -149,6 +151,37 @@ TEST(VocabularyTest, WordsAreOneTokenAndTokensAreUnique) {
   EXPECT_EQ(std::adjacent_find(sorted.begin(), sorted.end()), sorted.end());
   EXPECT_EQ(made.tokens.size(), 512 + made.merges.size() + 2);
   EXPECT_EQ(made.tokens.back(), "<|endoftext|>");
+}
+
+TEST(Vocabulary, EncodesAsTheTokenizerWill) {
+  const std::string folder = testing::TempDir() + "livepeer-train-tokenizer";
+  vocabulary().write(folder);
+  const ClipTokenizer tokenizer(folder);
+  for (const char *prompt : {"", "a sharp photo", "jpeg artefacts, noisy", "qzxv, film grain"}) {
+    auto expected = tokenizer.encode(prompt).ids;
+    expected.resize(tokenizer.encode(prompt).n_tokens);
+    EXPECT_EQ(vocabulary().encode(prompt), expected) << prompt;
+  }
+}
+
+TEST(Training, TheEmptyPromptAddsNothingAndWordsDo) {
+  const Options options = small("words");
+  EmbeddedModel model(options);
+  const auto text = model.encode({"", "sharp", "soft"}).pooled;
+  EXPECT_LT(text[0].abs().max().item<double>(), 1e-6);
+  EXPECT_GT((text[1] - text[2]).abs().max().item<double>(), 1e-3);
+}
+
+TEST(Training, TargetsDiffer) {
+  std::mt19937_64 random(1);
+  const auto picture = drawings()[0].pixels.permute({2, 0, 1}).to(torch::kFloat) / 255;
+  const auto edges = [&](Target target) {
+    const auto p = retouched(picture, target, random);
+    return (p.narrow(2, 1, 95) - p.narrow(2, 0, 95)).abs().mean().item<double>();
+  };
+  EXPECT_GT(edges(Target::sharp), 1.1 * edges(Target::plain));
+  EXPECT_LT(edges(Target::soft), 0.95 * edges(Target::plain));
+  EXPECT_GT(edges(Target::grain), 1.1 * edges(Target::plain));
 }
 
 TEST(Psnr, ClosedForm) {
