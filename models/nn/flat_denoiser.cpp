@@ -4,6 +4,7 @@ namespace livepeer {
 namespace {
 
 constexpr int64_t sinusoids = 64;
+constexpr int64_t colours = 3;
 
 /// Conditioning is tiny: float32 whatever the network's type. A source that collects complaints
 /// may have handed out nothing.
@@ -49,7 +50,8 @@ FlatDenoiser::FlatDenoiser(const Config &config, const ParameterScope &scope)
                             config.require<int64_t>("num_blocks") * 2 * channels_))),
       conv_in_(scope / "conv_in", in_channels_, channels_, 3),
       conv_mid_(scope / "conv_mid", channels_, channels_, 3),
-      conv_out_(scope / "conv_out", channels_, out_channels_, 3) {
+      conv_out_(scope / "conv_out", channels_, out_channels_, 3),
+      conv_skip_(scope / "conv_skip", channels_, out_channels_ / colours, 3) {
   const auto count = size_t(config.require<int64_t>("num_blocks"));
   blocks_.reserve(count);
   for (size_t i = 0; i < count; ++i) {
@@ -96,9 +98,9 @@ torch::Tensor FlatDenoiser::film(const torch::Tensor &timesteps, const TextEmbed
 
 torch::Tensor FlatDenoiser::forward_batch(const torch::Tensor &sample, const torch::Tensor &gate,
                                           const torch::Tensor &film) const {
-  const auto input = (sample * gate.unsqueeze(2).unsqueeze(3))
-                         .to(conv_in_.weight.scalar_type())
-                         .contiguous(at::MemoryFormat::ChannelsLast);
+  const auto gated = sample * gate.unsqueeze(2).unsqueeze(3);
+  const auto input =
+      gated.to(conv_in_.weight.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
   const auto head = conv_in_(input);
   const auto films = film.to(head.scalar_type()).unsqueeze(4).unsqueeze(5);
   auto x = head;
@@ -108,7 +110,13 @@ torch::Tensor FlatDenoiser::forward_batch(const torch::Tensor &sample, const tor
         at::addcmul(block_film.select(1, 1), blocks_[i].conv1(x), block_film.select(1, 0));
     x = x + blocks_[i].conv2(at::relu(hidden));
   }
-  return conv_out_(at::relu(conv_mid_(x) + head)).to(torch::kFloat);
+  return with_skip(at::relu(conv_mid_(x) + head), gated.narrow(1, 0, out_channels_));
+}
+
+torch::Tensor FlatDenoiser::with_skip(const torch::Tensor &features,
+                                      const torch::Tensor &gated_latent) const {
+  const auto factors = conv_skip_(features).to(torch::kFloat).repeat({1, colours, 1, 1});
+  return at::addcmul(conv_out_(features).to(torch::kFloat), factors, gated_latent);
 }
 
 torch::Tensor FlatDenoiser::forward_one(const torch::Tensor &sample, const torch::Tensor &gate,
@@ -126,7 +134,10 @@ torch::Tensor FlatDenoiser::forward_one(const torch::Tensor &sample, const torch
                              /*stride=*/1, /*padding=*/1);
     x = blocks_[i].conv2(hidden.relu_()).add_(x);
   }
-  return conv_out_(conv_mid_(x).add_(head).relu_()).to(torch::kFloat);
+  const auto features = conv_mid_(x).add_(head).relu_();
+  const auto latent_gate = gate[0].item<float>();
+  if (latent_gate == 0) return conv_out_(features).to(torch::kFloat);
+  return with_skip(features, sample.narrow(1, 0, out_channels_) * latent_gate);
 }
 
 }  // namespace livepeer

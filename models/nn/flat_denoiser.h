@@ -12,9 +12,13 @@ namespace livepeer {
 /// halo of receptive_radius() pixels are exact.
 ///
 ///   x = conv_in([gate[t] * z_t, LR]);  n times x += conv2(relu(film(conv1(x))));
-///   v = conv_out(relu(conv_mid(x) + conv_in(...)))
+///   y = relu(conv_mid(x) + conv_in(...));  v = conv_out(y) + conv_skip(y) * gate[t] * z_t
 ///
-/// Per-channel scale and shift (FiLM) of every block come from the timestep, the noise level of the
+/// conv_skip gives one factor for each of the 4x4 places inside a pixel: where the picture is
+/// smooth the answer is mostly the noise itself, which so few channels could not carry.
+///
+/// Per-channel
+/// scale and shift (FiLM) of every block come from the timestep, the noise level of the
 /// low-resolution image and the pooled prompt. `gate` holds sqrt(alphas_cumprod): at the first step
 /// of a zero-terminal-SNR schedule the latent is noise only, and its weight is exactly zero.
 ///
@@ -45,6 +49,7 @@ class FlatDenoiser : public Denoiser {
     torch::Tensor operator()(const torch::Tensor &values) const;
   };
 
+  torch::Tensor with_skip(const torch::Tensor &features, const torch::Tensor &gated_latent) const;
   torch::Tensor film(const torch::Tensor &timesteps, const TextEmbeddings &text,
                      const torch::Tensor &class_labels) const;
   torch::Tensor input_gate(const torch::Tensor &timesteps) const;
@@ -61,7 +66,7 @@ class FlatDenoiser : public Denoiser {
   Linear film_;
   Conv2d conv_in_;
   std::vector<Block> blocks_;
-  Conv2d conv_mid_, conv_out_;
+  Conv2d conv_mid_, conv_out_, conv_skip_;
 };
 
 }  // namespace livepeer

@@ -42,7 +42,7 @@ torch::Tensor Weights::get(std::initializer_list<std::string> names, at::IntArra
 /// first prediction is the bicubic picture.
 torch::Tensor Weights::initial(const std::string &name, at::IntArrayRef shape) {
   if (ends_with(name, "bias") || ends_with(name, "film.weight") ||
-      ends_with(name, "text_projection.weight"))
+      ends_with(name, "text_projection.weight") || ends_with(name, "conv_skip.weight"))
     return torch::zeros(shape);
   if (shape.size() == 1) return torch::ones(shape);
   if (ends_with(name, "embedding.weight")) return torch::randn(shape, random_) * 0.02;
