@@ -17,8 +17,7 @@ namespace livepeer {
 /// conv_skip gives one factor for each of the 4x4 places inside a pixel: where the picture is
 /// smooth the answer is mostly the noise itself, which so few channels could not carry.
 ///
-/// Per-channel
-/// scale and shift (FiLM) of every block come from the timestep, the noise level of the
+/// Per-channel scale and shift (FiLM) of every block come from the timestep, the noise level of the
 /// low-resolution image and the pooled prompt. `gate` holds sqrt(alphas_cumprod): at the first step
 /// of a zero-terminal-SNR schedule the latent is noise only, and its weight is exactly zero.
 ///

@@ -50,7 +50,9 @@ class Sampler {
   static WeightOptions options(bool bfloat16) {
     WeightOptions result;
     result.dtype = bfloat16 ? torch::kBFloat16 : torch::kFloat;
-    result.keep_float32 = [](const std::string &name) { return name == "gate"; };
+    result.keep_float32 = [](const std::string &name) {
+      return name == "gate" || name == "text_origin";
+    };
     return result;
   }
   Config scheduler_;

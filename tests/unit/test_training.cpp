@@ -9,6 +9,7 @@
 #include "train/snapshot_export.h"
 #include "train/task.h"
 #include "train/trainer.h"
+#include "train/words.h"
 
 namespace livepeer::train {
 namespace {
@@ -100,6 +101,9 @@ TEST(Training, ExportsASnapshotThatLoads) {
   export_snapshot(folder, model, {});
   WeightOptions loading;
   loading.dtype = torch::kBFloat16;
+  loading.keep_float32 = [](const std::string &name) {
+    return name == "gate" || name == "text_origin";
+  };
   WeightSource source({folder + "/unet/diffusion_pytorch_model.safetensors"}, loading);
   FlatDenoiser loaded(Config::read(folder + "/unet/config.json"), source);
   source.finish();
@@ -137,7 +141,7 @@ TEST(Degradation, EachPartChangesThePicture) {
   for (const Degradation &degradation : {blurred, noisy, compressed}) {
     const double difference =
         (degrade(picture, degradation, random) - clean).abs().mean().item<double>();
-    EXPECT_GT(difference, 0.002);
+    EXPECT_GT(difference, 0.001);
     EXPECT_LT(difference, 0.1);
   }
 }
