@@ -3,6 +3,9 @@
 #include "gst/gstlivepeermessages.h"
 #include "gstlivepeererror.h"
 
+GST_DEBUG_CATEGORY_EXTERN(gst_livepeer_upscale_debug);
+#define GST_CAT_DEFAULT gst_livepeer_upscale_debug
+
 namespace {
 
 constexpr int kPercentPerMessage = 5;

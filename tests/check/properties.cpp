@@ -284,4 +284,26 @@ POINT(C1_presets_save_and_load) {
   gst_object_unref(loaded);
 }
 
+namespace {
+
+std::atomic<int> lines{0};
+
+void count_line(GstDebugCategory *category, GstDebugLevel, const gchar *, const gchar *, gint,
+                GObject *, GstDebugMessage *, gpointer) {
+  lines += g_str_has_prefix(gst_debug_category_get_name(category), "livepeerupscale");
+}
+
+}  // namespace
+
+POINT(H6_no_line_per_frame_at_level_4) {
+  gst_debug_add_log_function(count_line, nullptr, nullptr);
+  gst_debug_set_threshold_for_name("livepeerupscale*", GST_LEVEL_INFO);
+  GstHarness *h = harness_new(kSmall);
+  for (unsigned i = 0; i < 50; ++i) fail_unless_equals_int(gst_harness_push(h, frame(i)), 0);
+  gst_harness_teardown(h);
+  gst_debug_unset_threshold_for_name("livepeerupscale*");
+  gst_debug_remove_log_function(count_line);
+  fail_unless(lines >= 1 && lines <= 5, "%d lines", lines.load());
+}
+
 int main() { return run_suite("properties"); }
