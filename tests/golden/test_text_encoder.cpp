@@ -6,6 +6,7 @@
 #include "io/snapshot.h"
 #include "io/weights.h"
 #include "nn/clip_text_model.h"
+#include "nn/output_observer.h"
 #include "text/clip_tokenizer.h"
 
 namespace livepeer {
@@ -32,12 +33,18 @@ TEST_P(TextEncoderGolden, EveryStateAgrees) {
   weights.finish();
   EXPECT_EQ(weights.unused(), std::vector<std::string>{"text_model.embeddings.position_ids"});
 
-  std::vector<torch::Tensor> states;
-  const auto text = model.forward(reference.at("input_ids"), &states);
-  ASSERT_EQ(states.size(), 4u);
-  for (size_t i = 0; i < states.size(); ++i) {
-    const std::string name = "row0.hidden_states." + std::to_string(i);
-    expect_close(states[i].slice(0, 0, 1), reference.at(name), tolerance, name);
+  std::map<std::string, torch::Tensor> states;
+  const auto text = [&] {
+    const OutputObserver observer([&](const std::string &path, const torch::Tensor &output) {
+      states[path] = output.clone();
+    });
+    return model.forward(reference.at("input_ids"));
+  }();
+  for (int i = 0; i <= 3; ++i) {
+    const std::string path =
+        i == 0 ? "text_model.embeddings" : "text_model.encoder.layers." + std::to_string(i - 1);
+    expect_close(states.at(path).slice(0, 0, 1),
+                 reference.at("row0.hidden_states." + std::to_string(i)), tolerance, path);
   }
   expect_close(text.hidden, reference.at("last_hidden_state"), tolerance, "last_hidden_state");
   expect_close(text.pooled, reference.at("pooler_output"), tolerance, "pooler_output");
