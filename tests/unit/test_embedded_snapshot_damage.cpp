@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "diffusion/torch_model_loader.h"
+#include "io/safetensors.h"
 #include "runtime/error.h"
 #include "support/temporary_folder.h"
 
@@ -50,6 +51,28 @@ Damage replace(const std::string &name, const std::string &bytes, const std::str
     ASSERT_EQ(bytes.size(), others.size());
     test::write_file(snapshot / name, text.replace(at, bytes.size(), others));
   };
+}
+
+/// A whole and consistent unet that takes one channel more than latent and picture have.
+void widen_unet(const fs::path &snapshot) {
+  set("unet/config.json", "in_channels", 52)(snapshot);
+  const fs::path path = snapshot / unet_weights;
+  {
+    const SafetensorsFile file(path);
+    std::vector<SafetensorsWriter::Tensor> tensors;
+    for (const auto &[name, entry] : file.tensors()) {
+      tensors.push_back({name, entry.dtype, entry.shape});
+      if (name == "conv_in.weight") tensors.back().shape[1] = 52;
+    }
+    SafetensorsWriter writer(snapshot / "wide", tensors);
+    for (const auto &[name, entry] : file.tensors())
+      if (name == "conv_in.weight")
+        writer.append(std::string(entry.bytes / 51 * 52, '\0').data(), entry.bytes / 51 * 52);
+      else
+        writer.append(file.data(entry), entry.bytes);
+    writer.finish();
+  }
+  fs::rename(snapshot / "wide", path);
 }
 
 struct Case {
@@ -129,8 +152,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"UnetConfigKeyIsText", set("unet/config.json", "channels", "many"),
              "unet/config.json|\"channels\" must be an integer"},
         Case{"UnetConfigHuge", set("unet/config.json", "channels", int64_t(1) << 40),
-             "unet|film.weight"},
-        Case{"UnetConfigNegative", set("unet/config.json", "num_blocks", -1), "unet|film.weight"},
+             "unet|asks for a parameter film."},
+        Case{"UnetConfigNegative", set("unet/config.json", "num_blocks", -1),
+             "unet|asks for a parameter film."},
         Case{"UnetConfigDisagrees", set("unet/config.json", "in_channels", 52),
              "diffusion_pytorch_model.safetensors|conv_in.weight|expected [48, 52, 3, 3]"},
         Case{"WeightsGone", remove(unet_weights), "unet|holds no weights"},
@@ -186,6 +210,7 @@ INSTANTIATE_TEST_SUITE_P(
              "vae/config.json|latent_channels"},
         Case{"VaeDisagreesWithUnet", set("vae/config.json", "latent_channels", 12),
              "vae/config.json|latent_channels"},
+        Case{"UnetOfAnotherVae", widen_unet, "snapshot|takes 52 channels|latents of 48"},
         Case{"LowResSchedulerGone", remove("low_res_scheduler"), "low_res_scheduler"}),
     [](const auto &info) { return info.param.name; });
 
