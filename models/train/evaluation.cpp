@@ -4,8 +4,10 @@
 
 #include "diffusion/schedulers/schedulers.h"
 #include "io/weights.h"
+#include "nn/clip_text_model.h"
 #include "train/degradation.h"
 #include "train/validation.h"
+#include "train/words.h"
 
 namespace livepeer::train {
 namespace {
@@ -20,28 +22,35 @@ double laplacian(const torch::Tensor &picture) {
 /// The folder's networks, driven as the upscale pipeline drives them.
 class Sampler {
  public:
-  Sampler(const std::string &folder, bool bfloat16)
-      : scheduler_(Config::read(folder + "/scheduler/scheduler_config.json")),
+  Sampler(const std::string &folder, const EvaluationSettings &settings)
+      : temperature_(settings.noise_temperature),
+        scheduler_(Config::read(folder + "/scheduler/scheduler_config.json")),
         vae_(Config::read(folder + "/vae/config.json")),
-        weights_({folder + "/unet/diffusion_pytorch_model.safetensors"}, options(bfloat16)),
+        weights_({folder + "/unet/diffusion_pytorch_model.safetensors"},
+                 options(settings.bfloat16)),
         denoiser_(Config::read(folder + "/unet/config.json"), weights_) {
     weights_.finish();
+    WeightSource text_weights({folder + "/text_encoder/model.safetensors"});
+    const CLIPTextModel encoder(Config::read(folder + "/text_encoder/config.json"), text_weights);
+    text_weights.finish();
+    text_ = encoder.forward(torch::tensor(vocabulary().encode(settings.prompt)).unsqueeze(0));
   }
 
   /// `low_res` [1, 3, h, w] in [0, 1]; the result likewise, 8 bits.
-  torch::Tensor upscale(const torch::Tensor &low_res, int steps, double temperature) {
+  torch::Tensor upscale(const torch::Tensor &low_res, int steps) {
     const auto scheduler = make_scheduler(scheduler_);
     scheduler->set_timesteps(steps);
     const auto picture = low_res * 2 - 1;
     auto latent = torch::randn({1, vae_.latent_channels(), picture.size(2), picture.size(3)},
                                at::detail::createCPUGenerator(0)) *
-                  (temperature * scheduler->init_noise_sigma());
+                  (temperature_ * scheduler->init_noise_sigma());
     const auto generator = at::detail::createCPUGenerator(1);
     const auto level = torch::zeros({1}, torch::kLong);
     for (size_t i = 0; i < scheduler->timesteps().size(); ++i) {
       const auto input = torch::cat({scheduler->scale_model_input(latent, i), picture}, 1);
       const auto timestep = torch::full({1}, scheduler->timesteps()[i]);
-      latent = scheduler->step(denoiser_.forward(input, timestep, {}, level), i, latent, generator);
+      latent =
+          scheduler->step(denoiser_.forward(input, timestep, text_, level), i, latent, generator);
     }
     return quantised(vae_.decode(latent / vae_.scaling_factor(), picture) / 2 + 0.5);
   }
@@ -55,10 +64,12 @@ class Sampler {
     };
     return result;
   }
+  double temperature_;
   Config scheduler_;
   AutoencoderPixelShuffle vae_;
   WeightSource weights_;
   FlatDenoiser denoiser_;
+  TextEmbeddings text_;
 };
 
 Quality measure(const std::vector<Picture> &pictures,
@@ -86,18 +97,15 @@ torch::Tensor enlarged(const torch::Tensor &low_res, Kernel kernel) {
 }  // namespace
 
 std::vector<EvaluationRow> evaluate(const std::string &folder, const std::vector<Picture> &pictures,
-                                    const std::vector<int> &steps, double noise_temperature,
-                                    bool bfloat16) {
+                                    const EvaluationSettings &settings) {
   torch::NoGradGuard no_grad;
-  Sampler sampler(folder, bfloat16);
+  Sampler sampler(folder, settings);
   std::vector<EvaluationRow> rows = {
       {"bicubic", measure(pictures, [](const auto &p) { return enlarged(p, Kernel::cubic); })},
       {"lanczos", measure(pictures, [](const auto &p) { return enlarged(p, Kernel::lanczos); })}};
-  for (const int count : steps)
+  for (const int count : settings.steps)
     rows.push_back({std::to_string(count) + (count == 1 ? " step" : " steps"),
-                    measure(pictures, [&](const auto &p) {
-                      return sampler.upscale(p, count, noise_temperature);
-                    })});
+                    measure(pictures, [&](const auto &p) { return sampler.upscale(p, count); })});
   return rows;
 }
 

@@ -19,10 +19,16 @@ struct EvaluationRow {
   Quality quality;
 };
 
-/// Bicubic and Lanczos enlargement, and the snapshot in `folder` at each number of steps with the
-/// given noise temperature, seed 0, empty prompt, noise level 0, in bfloat16 or float32.
+struct EvaluationSettings {
+  std::vector<int> steps = {1, 2, 4, 8};
+  double noise_temperature = 1;
+  std::string prompt;
+  bool bfloat16 = true;  ///< else float32
+};
+
+/// Bicubic and Lanczos enlargement, and the snapshot in `folder` at each number of steps, with seed
+/// 0, no guidance and noise level 0.
 std::vector<EvaluationRow> evaluate(const std::string &folder, const std::vector<Picture> &pictures,
-                                    const std::vector<int> &steps, double noise_temperature,
-                                    bool bfloat16);
+                                    const EvaluationSettings &settings);
 
 }  // namespace livepeer::train

@@ -17,7 +17,7 @@ struct CommandLine {
   Options options;
   SnapshotDefaults defaults;
   std::string snapshot;  ///< folder to export to or to evaluate
-  std::vector<int> steps = {1, 2, 4, 8};
+  EvaluationSettings evaluation;
 };
 
 using Setters = std::map<std::string, std::function<void(const std::string &)>>;
@@ -58,12 +58,13 @@ Setters setters(CommandLine &line) {
           {"--device", text(o.device)},
           {"--precision", [&o](const std::string &value) { o.bfloat16 = value != "float32"; }},
           {"--default-steps", integer(line.defaults.steps)},
+          {"--prompt", text(line.evaluation.prompt)},
           {"--noise-temperature", number(line.defaults.noise_temperature)},
           {"--steps", [&line](const std::string &value) {
-             line.steps.clear();
+             line.evaluation.steps.clear();
              std::istringstream list(value);
              for (std::string item; std::getline(list, item, ',');)
-               line.steps.push_back(std::stoi(item));
+               line.evaluation.steps.push_back(std::stoi(item));
            }}};
 }
 
@@ -97,10 +98,12 @@ void run_export(const CommandLine &line) {
 void run_evaluation(const CommandLine &line) {
   require(line.snapshot, "--snapshot");
   require(line.options.validation, "--validation");
+  EvaluationSettings settings = line.evaluation;
+  settings.noise_temperature = line.defaults.noise_temperature;
+  settings.bfloat16 = line.options.bfloat16;
   std::printf("%-10s %8s %10s %12s\n", "", "PSNR-Y", "sharpness", "consistency");
   for (const EvaluationRow &row :
-       evaluate(line.snapshot, read_picture_folder(line.options.validation, false), line.steps,
-                line.defaults.noise_temperature, line.options.bfloat16))
+       evaluate(line.snapshot, read_picture_folder(line.options.validation, false), settings))
     std::printf("%-10s %8.3f %10.3f %12.2f\n", row.name.c_str(), row.quality.psnr_y,
                 row.quality.sharpness, row.quality.consistency);
 }
