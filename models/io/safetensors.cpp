@@ -166,8 +166,9 @@ void SafetensorsFile::read_header() {
         !value.contains("data_offsets"))
       fail("describes tensor " + label + " without dtype, shape and data_offsets");
 
+    const nlohmann::json &dtype = value["dtype"];
     const auto row = std::find_if(std::begin(dtype_names), std::end(dtype_names),
-                                  [&](const DtypeName &r) { return value["dtype"] == r.name; });
+                                  [&dtype](const DtypeName &r) { return dtype == r.name; });
     if (row == std::end(dtype_names)) fail("has tensor " + label + " of unknown dtype");
 
     TensorEntry entry{row->dtype, {}, 0, 0};
