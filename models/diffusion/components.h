@@ -38,6 +38,11 @@ class Vae {
   /// [batch, 3, h, w] in [-1, 1] as the denoiser saw it (only residual decoders use it).
   /// Returns [batch, 3, 4h, 4w], not clamped.
   virtual torch::Tensor decode(const torch::Tensor &latents, const torch::Tensor &low_res) = 0;
+  /// decode() before the x4 pixel shuffle that ends the network: [batch, 48, h, w]. Undefined where
+  /// none does. Saves passes over the picture, which is packed right out of this layout.
+  virtual torch::Tensor decode_unshuffled(const torch::Tensor &, const torch::Tensor &) {
+    return {};
+  }
   virtual int64_t latent_channels() const = 0;
   virtual double scaling_factor() const = 0;
   virtual std::optional<int64_t> receptive_radius() const = 0;

@@ -145,6 +145,8 @@ PipelineNoise DiffusionModel::noise_for(uint64_t seed, int64_t height, int64_t w
       noise_.latents.size(3) != width) {
     noise_ = {};
     noise = pipeline_.draw_noise(seed, height, width);
+    // The layout of the networks' results, so that scheduler steps run over memory in order.
+    noise.latents = noise.latents.contiguous(at::MemoryFormat::ChannelsLast);
     if (int64_t(noise.latents.nbytes()) <= max_kept_noise) noise_ = noise;
     noise_seed_ = seed;
   }
@@ -186,8 +188,9 @@ Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
       request.denoiser_tiles = plan.denoiser_tiles;
       request.vae_tiles = plan.vae_tiles;
       const torch::Tensor image = pipeline_(request, progress)[0];
-      const Rect core{(tile.core.x - tile.crop.x) * 4, (tile.core.y - tile.crop.y) * 4,
-                      tile.core.width * 4, tile.core.height * 4};
+      const int scale = int(image.size(2)) / tile.crop.width;
+      const Rect core{(tile.core.x - tile.crop.x) * scale, (tile.core.y - tile.crop.y) * scale,
+                      tile.core.width * scale, tile.core.height * scale};
       write_pixels(crop(image, core), result, (tile.core.x - region.x) * 4,
                    (tile.core.y - region.y) * 4);
     }

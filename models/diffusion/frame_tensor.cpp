@@ -42,22 +42,23 @@ torch::Tensor to_tensor(const Frame &frame, const Rect &rect) {
 }
 
 void write_pixels(const torch::Tensor &image, Frame &frame, int x, int y) {
-  const auto in = image.accessor<float, 3>();
-  const int64_t width = image.size(2);
-  at::parallel_for(0, image.size(1), 16, [&](int64_t begin, int64_t end) {
-    std::vector<uint8_t> line(size_t(3 * width));
+  // [3 * f * f, h, w] is [3, f, f, h, w] with the middle axes inside each pixel; f is 1 or 4.
+  const int64_t factor = image.size(0) == 3 ? 1 : 4;
+  const int64_t channels = 3 * factor * factor, width = image.size(2);
+  const torch::Tensor lines = image.permute({1, 2, 0}).contiguous();
+  const float *in = lines.data_ptr<float>();
+  at::parallel_for(0, image.size(1), 8, [&](int64_t begin, int64_t end) {
+    std::vector<uint8_t> line(size_t(channels * width));
     for (int64_t row = begin; row < end; row++) {
-      for (int64_t c = 0; c < 3; c++) {
-        const float *values = in[c][row].data();
-        uint8_t *bytes = line.data() + c * width;
-        if (in.stride(2) == 1)
-          for (int64_t i = 0; i < width; i++) bytes[i] = to_byte(values[i]);
-        else
-          for (int64_t i = 0; i < width; i++) bytes[i] = to_byte(values[i * in.stride(2)]);
+      const float *values = in + row * channels * width;
+      for (size_t i = 0; i < line.size(); i++) line[i] = to_byte(values[i]);
+      for (int64_t dy = 0; dy < factor; dy++) {
+        uint8_t *out = frame.row(y + int(row * factor + dy)) + size_t(x) * 3;
+        const uint8_t *bytes = line.data() + dy * factor;
+        for (int64_t i = 0; i < width; i++, bytes += channels)
+          for (int64_t dx = 0; dx < factor; dx++)
+            for (int64_t c = 0; c < 3; c++) *out++ = bytes[c * factor * factor + dx];
       }
-      uint8_t *out = frame.row(y + int(row)) + size_t(x) * 3;
-      for (int64_t i = 0; i < width; i++)
-        for (int64_t c = 0; c < 3; c++) out[3 * i + c] = line[size_t(c * width + i)];
     }
   });
 }

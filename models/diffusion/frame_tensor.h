@@ -13,9 +13,9 @@ inline torch::Tensor to_tensor(const Frame &frame) {
   return to_tensor(frame, {0, 0, frame.width, frame.height});
 }
 
-/// Writes `image` [3, height, width] float32 (any strides, CPU), with -1 .. 1 for black .. white,
-/// into `frame` from pixel (x, y) on: (v / 2 + 0.5) clamped to [0, 1], times 255, rounded half to
-/// even, as diffusers does it.
+/// Writes `image` float32 on the CPU, -1 .. 1 for black .. white, into `frame` from pixel (x, y)
+/// on: (v / 2 + 0.5) clamped to [0, 1], times 255, rounded half to even, as diffusers does it. The
+/// image is [3, height, width], or [48, height / 4, width / 4] before a pixel shuffle; any strides.
 void write_pixels(const torch::Tensor &image, Frame &frame, int x, int y);
 
 }  // namespace livepeer

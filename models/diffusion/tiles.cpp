@@ -52,11 +52,6 @@ torch::Tensor blend_weight(const Tile &tile, int64_t width, int64_t height, int 
   return (y.unsqueeze(1) * x.unsqueeze(0)).unsqueeze(0).unsqueeze(0);
 }
 
-Rect scaled(const Rect &rect, int64_t scale) {
-  const int s = int(scale);
-  return {rect.x * s, rect.y * s, rect.width * s, rect.height * s};
-}
-
 }  // namespace
 
 torch::Tensor crop(const torch::Tensor &x, const Rect &rect) {
@@ -73,28 +68,35 @@ std::vector<Tile> make_tiles(const Rect &area, int width, int height, const Tile
   return tiles;
 }
 
-torch::Tensor apply_tiled(int64_t width, int64_t height, const TileLayout &layout, int64_t scale,
+torch::Tensor apply_tiled(int64_t width, int64_t height, const TileLayout &layout,
                           const std::function<torch::Tensor(const Rect &crop)> &network) {
   const Rect whole{0, 0, int(width), int(height)};
   if (layout.covers(width, height)) return network(whole);
 
   torch::Tensor result, weights;
+  int64_t scale = 1;
   for (const Tile &tile : make_tiles(whole, int(width), int(height), layout)) {
     const torch::Tensor part = network(tile.crop);
     if (!result.defined()) {
-      result =
-          torch::zeros({part.size(0), part.size(1), height * scale, width * scale}, part.options());
+      scale = part.size(2) / tile.crop.height;
+      result = at::empty({part.size(0), part.size(1), height * scale, width * scale},
+                         part.options(), part.suggest_memory_format())
+                   .zero_();
       weights = torch::zeros({1, 1, height * scale, width * scale}, part.options());
     }
+    const auto in_result = [scale](const Rect &rect) {
+      const int s = int(scale);
+      return Rect{rect.x * s, rect.y * s, rect.width * s, rect.height * s};
+    };
     if (layout.exact) {
       const Rect inner{tile.core.x - tile.crop.x, tile.core.y - tile.crop.y, tile.core.width,
                        tile.core.height};
-      crop(result, scaled(tile.core, scale)).copy_(crop(part, scaled(inner, scale)));
+      crop(result, in_result(tile.core)).copy_(crop(part, in_result(inner)));
       continue;
     }
     const torch::Tensor weight = blend_weight(tile, width, height, int(scale)).to(part.device());
-    crop(result, scaled(tile.crop, scale)).add_(part * weight);
-    crop(weights, scaled(tile.crop, scale)).add_(weight);
+    crop(result, in_result(tile.crop)).add_(part * weight);
+    crop(weights, in_result(tile.crop)).add_(weight);
   }
   return layout.exact ? result : result.div_(weights);
 }

@@ -30,9 +30,10 @@ struct Tile {
 std::vector<Tile> make_tiles(const Rect &area, int width, int height, const TileLayout &layout);
 
 /// Runs `network` on the tiles of a picture of width x height and joins what comes out: each result
-/// [batch, channels, scale * crop.height, scale * crop.width]. With exact tiles and a network whose
-/// radius is at most the margin this equals one call for everything, bit for bit.
-torch::Tensor apply_tiled(int64_t width, int64_t height, const TileLayout &layout, int64_t scale,
+/// [batch, channels, scale * crop.height, scale * crop.width] for a scale of the network's own.
+/// With exact tiles and a network whose radius is at most the margin this equals one call for
+/// everything, bit for bit.
+torch::Tensor apply_tiled(int64_t width, int64_t height, const TileLayout &layout,
                           const std::function<torch::Tensor(const Rect &crop)> &network);
 
 /// That part of [..., height, width].

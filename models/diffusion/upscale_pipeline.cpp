@@ -92,6 +92,7 @@ torch::Tensor StableDiffusionUpscalePipeline::operator()(const PipelineRequest &
   const torch::Tensor picture = components_.low_res_scheduler
                                     .add_noise(request.image, request.noise.low_res,
                                                torch::full({1}, settings.noise_level, torch::kLong))
+                                    .contiguous(request.noise.latents.suggest_memory_format())
                                     .to(device);
   observe("noisy_lowres", picture);
   const torch::Tensor level =
@@ -122,7 +123,7 @@ torch::Tensor StableDiffusionUpscalePipeline::operator()(const PipelineRequest &
       const torch::Tensor positive = output.narrow(0, images, images);
       return negative + settings.guidance_scale * (positive - negative);
     };
-    const torch::Tensor output = apply_tiled(width, height, request.denoiser_tiles, 1, evaluate);
+    const torch::Tensor output = apply_tiled(width, height, request.denoiser_tiles, evaluate);
     latents = scheduler->step(output, i, latents, request.noise.generator);
     observe("latents", latents);
   }
@@ -130,10 +131,13 @@ torch::Tensor StableDiffusionUpscalePipeline::operator()(const PipelineRequest &
   latents = latents / components_.vae->scaling_factor();
   const auto decode = [&](const Rect &rect) {
     progress.advance(1, "decoding");
-    return components_.vae->decode(crop(latents, rect), repeated(crop(picture, rect), images))
-        .to(torch::kFloat32);
+    const torch::Tensor z = crop(latents, rect);
+    const torch::Tensor low_res = repeated(crop(picture, rect), images);
+    torch::Tensor image = components_.vae->decode_unshuffled(z, low_res);
+    if (!image.defined()) image = components_.vae->decode(z, low_res);
+    return image.to(torch::kFloat32);
   };
-  torch::Tensor decoded = apply_tiled(width, height, request.vae_tiles, 4, decode).cpu();
+  const torch::Tensor decoded = apply_tiled(width, height, request.vae_tiles, decode).cpu();
   observe("decoded", decoded);
   return decoded;
 }

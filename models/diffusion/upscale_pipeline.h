@@ -56,8 +56,9 @@ class StableDiffusionUpscalePipeline {
 
   /// Draws in diffusers' order: noise of the picture, then start latents.
   PipelineNoise draw_noise(uint64_t seed, int64_t height, int64_t width, int64_t images = 1) const;
-  /// Returns [images, 3, 4h, 4w] float32 on the CPU, not clamped. Throws Error{settings} for
-  /// settings that the schedule does not reach, Error{cancelled} within one step or tile of
+  /// Returns [images, 3, 4h, 4w] float32 on the CPU, not clamped; [images, 48, h, w] where the
+  /// decoder ends in a pixel shuffle, which write_pixels() takes as well. Throws Error{settings}
+  /// for settings that the schedule does not reach, Error{cancelled} within one step or tile of
   /// progress.cancel().
   torch::Tensor operator()(const PipelineRequest &request, Progress &progress);
 

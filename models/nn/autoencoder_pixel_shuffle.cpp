@@ -35,7 +35,7 @@ AutoencoderPixelShuffle::AutoencoderPixelShuffle(const Config &config)
                          .reshape({factor * factor, 2 * radius + 1, 2 * radius + 1});
   kernel_ = torch::zeros({3, factor * factor, 3, 2 * radius + 1, 2 * radius + 1});
   for (int64_t colour = 0; colour < 3; ++colour) kernel_[colour].select(1, colour).copy_(plane);
-  kernel_ = kernel_.flatten(0, 1);
+  kernel_ = kernel_.flatten(0, 1).contiguous(at::MemoryFormat::ChannelsLast);
 }
 
 torch::Tensor AutoencoderPixelShuffle::up(const torch::Tensor &low_res) const {
@@ -45,7 +45,12 @@ torch::Tensor AutoencoderPixelShuffle::up(const torch::Tensor &low_res) const {
 
 torch::Tensor AutoencoderPixelShuffle::decode(const torch::Tensor &latents,
                                               const torch::Tensor &low_res) {
-  return at::pixel_shuffle(up(low_res).add_(latents), factor);
+  return at::pixel_shuffle(decode_unshuffled(latents, low_res), factor);
+}
+
+torch::Tensor AutoencoderPixelShuffle::decode_unshuffled(const torch::Tensor &latents,
+                                                         const torch::Tensor &low_res) {
+  return up(low_res).add_(latents);
 }
 
 torch::Tensor AutoencoderPixelShuffle::encode(const torch::Tensor &high_res,

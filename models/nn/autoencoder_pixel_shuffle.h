@@ -16,6 +16,8 @@ class AutoencoderPixelShuffle : public Vae {
   explicit AutoencoderPixelShuffle(const Config &config);
 
   torch::Tensor decode(const torch::Tensor &latents, const torch::Tensor &low_res) override;
+  torch::Tensor decode_unshuffled(const torch::Tensor &latents,
+                                  const torch::Tensor &low_res) override;
   /// `high_res` [batch, 3, 4h, 4w] and `low_res` [batch, 3, h, w] in [-1, 1]; returns unscaled
   /// latents [batch, 48, h, w], the inverse of decode.
   torch::Tensor encode(const torch::Tensor &high_res, const torch::Tensor &low_res) const;

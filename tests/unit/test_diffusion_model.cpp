@@ -98,7 +98,7 @@ TEST(Tiles, CoresCoverTheAreaOnceAndCropsReachAroundThem) {
 
 TEST(Tiles, BlendingKeepsWhatAllTilesAgreeOn) {
   const torch::Tensor whole = test::seeded({1, 3, 50, 70}, 3, 1);
-  const auto part = apply_tiled(70, 50, {32, 6, false}, 1,
+  const auto part = apply_tiled(70, 50, {32, 6, false},
                                 [&](const Rect &rect) { return crop(whole, rect).clone(); });
   EXPECT_LT((part - whole).abs().max().item<float>(), 1e-5F);
 }
@@ -253,6 +253,10 @@ TEST(FrameTensor, BytesSurviveTheRoundTrip) {
   Frame back(256, 3);
   write_pixels(to_tensor(frame)[0], back, 0, 0);
   EXPECT_EQ(frame.pixels, back.pixels);
+  const torch::Tensor unshuffled = at::pixel_unshuffle(to_tensor(picture(24, 16)), 4)[0];
+  Frame shuffled(24, 16);
+  write_pixels(unshuffled, shuffled, 0, 0);
+  EXPECT_EQ(shuffled.pixels, picture(24, 16).pixels);
   const torch::Tensor strided = to_tensor(frame)[0].transpose(1, 2).contiguous().transpose(1, 2);
   write_pixels(strided, back, 0, 0);
   EXPECT_EQ(frame.pixels, back.pixels);
