@@ -188,7 +188,11 @@ Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
       request.denoiser_tiles = plan.denoiser_tiles;
       request.vae_tiles = plan.vae_tiles;
       const torch::Tensor image = pipeline_(request, progress)[0];
-      const int scale = int(image.size(2)) / tile.crop.width;
+      const int scale = image.size(0) == 3 ? 4 : 1;
+      if (image.size(1) != scale * tile.crop.height || image.size(2) != scale * tile.crop.width)
+        throw Error(ErrorKind::open_read,
+                    "The model's vae does not enlarge by 4; use the snapshot of an x4 upscaler.",
+                    c10::str("decoded ", image.sizes()));
       const Rect core{(tile.core.x - tile.crop.x) * scale, (tile.core.y - tile.crop.y) * scale,
                       tile.core.width * scale, tile.core.height * scale};
       write_pixels(crop(image, core), result, (tile.core.x - region.x) * 4,

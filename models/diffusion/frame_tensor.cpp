@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace livepeer {
 namespace {
@@ -14,13 +15,34 @@ std::array<float, 256> make_levels() {
   return levels;
 }
 
-/// Adding and subtracting 1.5 * 2^23 rounds a small float to an integer, half to even, in a way
-/// that compilers turn into vector instructions.
-uint8_t to_byte(float v) {
+/// Adding 1.5 * 2^23 rounds a small float to an integer, half to even, and leaves it in the lowest
+/// bits: all of it vector instructions.
+void to_bytes(const float *in, size_t count, uint8_t *out) {
   constexpr float magic = 12582912.0F;
-  // written so that a NaN becomes black
-  const float unit = std::min(std::max(0.0F, v * 0.5F + 0.5F), 1.0F);
-  return uint8_t(int((unit * 255.0F + magic) - magic));
+  for (size_t i = 0; i < count; i++) {
+    // written so that a NaN becomes black
+    const float unit = std::min(std::max(0.0F, in[i] * 0.5F + 0.5F), 1.0F);
+    const float rounded = unit * 255.0F + magic;
+    uint32_t bits;
+    std::memcpy(&bits, &rounded, sizeof bits);
+    out[i] = uint8_t(bits);
+  }
+}
+
+/// `bytes` of `width` pixels, [3, factor, factor] for each, as `factor` rows of RGB.
+template <int factor>
+void write_rows(const uint8_t *bytes, int64_t width, Frame &frame, int x, int y) {
+  constexpr int plane = factor * factor;
+  for (int dy = 0; dy < factor; dy++) {
+    uint8_t *out = frame.row(y + dy) + size_t(x) * 3;
+    const uint8_t *in = bytes + dy * factor;
+    for (int64_t i = 0; i < width; i++, in += 3 * plane)
+      for (int dx = 0; dx < factor; dx++, out += 3) {
+        out[0] = in[dx];
+        out[1] = in[plane + dx];
+        out[2] = in[2 * plane + dx];
+      }
+  }
 }
 
 }  // namespace
@@ -50,15 +72,11 @@ void write_pixels(const torch::Tensor &image, Frame &frame, int x, int y) {
   at::parallel_for(0, image.size(1), 8, [&](int64_t begin, int64_t end) {
     std::vector<uint8_t> line(size_t(channels * width));
     for (int64_t row = begin; row < end; row++) {
-      const float *values = in + row * channels * width;
-      for (size_t i = 0; i < line.size(); i++) line[i] = to_byte(values[i]);
-      for (int64_t dy = 0; dy < factor; dy++) {
-        uint8_t *out = frame.row(y + int(row * factor + dy)) + size_t(x) * 3;
-        const uint8_t *bytes = line.data() + dy * factor;
-        for (int64_t i = 0; i < width; i++, bytes += channels)
-          for (int64_t dx = 0; dx < factor; dx++)
-            for (int64_t c = 0; c < 3; c++) *out++ = bytes[c * factor * factor + dx];
-      }
+      to_bytes(in + row * channels * width, line.size(), line.data());
+      if (factor == 1)
+        write_rows<1>(line.data(), width, frame, x, y + int(row));
+      else
+        write_rows<4>(line.data(), width, frame, x, y + 4 * int(row));
     }
   });
 }

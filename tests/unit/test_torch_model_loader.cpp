@@ -6,6 +6,10 @@
 
 #include "diffusion/torch_model_loader.h"
 #include "io/config.h"
+#include "io/weights.h"
+#include "nn/autoencoder_tiny.h"
+#include "nn/random_parameters.h"
+#include "nn/unet_2d_condition_model.h"
 #include "support/picture.h"
 #include "support/temporary_folder.h"
 
@@ -165,6 +169,68 @@ TEST(TorchModelLoader, UnknownClassesAreNamed) {
   EXPECT_NE(complaint(spec_of(copy.path())).second.find("FancyScheduler"), std::string::npos);
   copy.patch("model_index.json", {{"_class_name", "FluxPipeline"}});
   EXPECT_NE(complaint(spec_of(copy.path())).second.find("FluxPipeline"), std::string::npos);
+}
+
+/// Replaces a component of the snapshot by one with random weights.
+template <typename Network>
+void write_random(SnapshotCopy &copy, const std::string &folder, const nlohmann::json &config) {
+  const std::filesystem::path path = copy.path() + "/" + folder;
+  std::filesystem::remove_all(path);
+  test::write_file(path / "config.json", config.dump());
+  RandomParameters random(11);
+  const Network network(Config(config, "config.json"), ParameterScope(random));
+  write_tensors(path / "diffusion_pytorch_model.safetensors", random.parameters());
+  copy.patch("model_index.json", {{folder, {"diffusers", config.at("_class_name")}}});
+}
+
+TEST(TorchModelLoader, LoadsAFourStepGuidanceFreeRelative) {
+  SnapshotCopy copy;
+  write_random<UNet2DConditionModel>(copy, "unet",
+                                     {{"_class_name", "UNet2DConditionModel"},
+                                      {"in_channels", 7},
+                                      {"out_channels", 4},
+                                      {"block_out_channels", {16, 32}},
+                                      {"down_block_types", {"DownBlock2D", "CrossAttnDownBlock2D"}},
+                                      {"up_block_types", {"CrossAttnUpBlock2D", "UpBlock2D"}},
+                                      {"layers_per_block", 1},
+                                      {"norm_num_groups", 8},
+                                      {"attention_head_dim", 4},
+                                      {"cross_attention_dim", 64},
+                                      {"num_class_embeds", 1000},
+                                      {"only_cross_attention", {true, false}},
+                                      {"use_linear_projection", true}});
+  write_random<AutoencoderTiny>(copy, "vae",
+                                {{"_class_name", "AutoencoderTiny"},
+                                 {"encoder_block_out_channels", {16, 16, 16}},
+                                 {"decoder_block_out_channels", {16, 16, 16}},
+                                 {"num_encoder_blocks", {1, 1, 1}},
+                                 {"num_decoder_blocks", {1, 1, 1}},
+                                 {"latent_channels", 4},
+                                 {"scaling_factor", 0.5}});
+  copy.patch("scheduler/scheduler_config.json", {{"prediction_type", "v_prediction"},
+                                                 {"rescale_betas_zero_snr", true},
+                                                 {"timestep_spacing", "trailing"}});
+  copy.patch("model_index.json",
+             {{"default_num_inference_steps", 4}, {"default_guidance_scale", 1.0}});
+
+  const auto model = load(spec_of(copy.path()));
+  EXPECT_EQ(model->resolve({}).steps, 4U);
+  std::vector<std::string> steps;
+  Progress progress([&](double, const std::string &what) {
+    if (what.rfind("step", 0) == 0) steps.push_back(what);
+  });
+  const Frame frame = picture(22, 17);
+  UpscaleSettings settings;
+  settings.prompt = "a photo";
+  const Frame out = model->upscale(frame, {0, 0, 22, 17}, settings, {}, progress);
+  EXPECT_EQ(out.width, 88);
+  EXPECT_EQ(out.height, 68);
+  EXPECT_EQ(steps.size(), 4U) << "four steps of one evaluation each";
+  EXPECT_EQ(steps.back(), "step 4 of 4");
+  EXPECT_EQ(out.pixels, upscale(*model, frame, settings).pixels);
+  settings.seed = 1;
+  EXPECT_NE(out.pixels, upscale(*model, frame, settings).pixels);
+  EXPECT_FALSE(model->receptive_radius(settings));
 }
 
 TEST(TorchModelLoader, SafetyCheckNeedsAChecker) {

@@ -1,0 +1,205 @@
+#include <ATen/Parallel.h>
+
+#include "diffusion/diffusion_model.h"
+#include "diffusion/frame_tensor.h"
+#include "diffusion/registry.h"
+#include "diffusion/schedulers/scheduler_base.h"
+#include "golden/golden_support.h"
+#include "nn/resize_bicubic.h"
+#include "support/picture.h"
+
+namespace livepeer {
+namespace {
+
+using Tensors = std::map<std::string, torch::Tensor>;
+
+/// diffusers rounds sizes down to multiples of the decoder's factor by resizing (this engine pads
+/// instead and crops, so only tests do it).
+Frame resized_like_diffusers(const std::string &png) {
+  const Frame frame = test::read_picture(golden_path(png));
+  return resize_bicubic(frame, frame.width / 4 * 4, frame.height / 4 * 4);
+}
+
+StableDiffusionUpscalePipeline::Components tiny_components() {
+  const Snapshot snapshot(golden_path("tiny-upscaler"));
+  const WeightOptions options;
+  return {load_denoiser(snapshot.component("unet"), options),
+          load_vae(snapshot.component("vae"), options),
+          load_prompt_encoder(snapshot.component("tokenizer"), snapshot.component("text_encoder"),
+                              options),
+          snapshot.component("scheduler").config(),
+          NoiseSchedule(snapshot.component("low_res_scheduler").config())};
+}
+
+StableDiffusionUpscalePipeline &tiny_pipeline() {
+  static StableDiffusionUpscalePipeline pipeline(tiny_components());
+  return pipeline;
+}
+
+SchedulerKind scheduler_kind(const std::string &class_name) {
+  static const std::map<std::string, SchedulerKind> kinds{
+      {"DDIMScheduler", SchedulerKind::model},
+      {"EulerDiscreteScheduler", SchedulerKind::euler},
+      {"DPMSolverMultistepScheduler", SchedulerKind::dpmpp_2m},
+      {"PNDMScheduler", SchedulerKind::pndm},
+      {"LMSDiscreteScheduler", SchedulerKind::lms}};
+  return kinds.at(class_name);
+}
+
+PipelineRequest make_request(const nlohmann::json &entry) {
+  PipelineRequest request;
+  request.image = to_tensor(resized_like_diffusers(entry.at("input_png")));
+  request.noise =
+      tiny_pipeline().draw_noise(entry.at("seed"), request.image.size(2), request.image.size(3),
+                                 entry.at("num_images_per_prompt"));
+  request.prompt = entry.at("prompt");
+  if (!entry.at("negative_prompt").is_null()) request.negative_prompt = entry["negative_prompt"];
+  request.settings = {entry.at("num_inference_steps"), entry.at("guidance_scale"),
+                      entry.at("noise_level"), 1.0};
+  request.scheduler = scheduler_kind(entry.at("scheduler"));
+  return request;
+}
+
+/// At most one level apart, and that in at most 0.2 % of the values.
+void expect_same_picture(const Frame &actual, const std::string &png) {
+  const Frame expected = test::read_picture(golden_path(png));
+  ASSERT_EQ(actual.width, expected.width);
+  ASSERT_EQ(actual.height, expected.height);
+  size_t different = 0;
+  int largest = 0;
+  for (size_t i = 0; i < expected.pixels.size(); i++) {
+    const int difference = std::abs(int(actual.pixels[i]) - int(expected.pixels[i]));
+    largest = std::max(largest, difference);
+    different += difference != 0;
+  }
+  EXPECT_LE(largest, 1) << png;
+  EXPECT_LE(different, expected.pixels.size() / 500) << png;
+}
+
+class PipelineGolden : public testing::TestWithParam<std::tuple<const char *, int>> {};
+
+TEST_P(PipelineGolden, EveryStageEqualsDiffusers) {
+  REQUIRE_GOLDENS();
+  const auto [id, threads] = GetParam();
+  at::set_num_threads(threads);
+  const nlohmann::json entry = golden_case(id);
+  const Tensors expected = golden_tensors(entry.at("file"));
+  PipelineRequest request = make_request(entry);
+  expect_close(request.image, expected.at("preprocessed"), 1e-6, "preprocessed");
+  expect_close(request.noise.low_res, expected.at("lowres_noise"), 1e-6, "draw 1");
+  expect_close(request.noise.latents, expected.at("init_noise"), 1e-6, "draw 2");
+
+  std::map<std::string, std::vector<torch::Tensor>> seen;
+  request.observe = [&](const char *name, const torch::Tensor &value) {
+    seen[name].push_back(value.clone());
+  };
+  Progress progress;
+  const torch::Tensor decoded = tiny_pipeline()(request, progress);
+
+  constexpr double tolerance = 2e-5;
+  expect_close(seen["noisy_lowres"][0], expected.at("noisy_lowres"), 1e-6, "noisy_lowres");
+  if (expected.count("unet_in_step0")) {
+    expect_close(seen["unet_in"][0], expected.at("unet_in_step0"), tolerance, "unet_in_step0");
+    expect_close(torch::stack(seen["unet_out"]), expected.at("unet_out_per_step"), tolerance,
+                 "unet_out_per_step");
+    expect_close(torch::stack(seen["latents"]), expected.at("latents_per_step"), tolerance,
+                 "latents_per_step");
+  }
+  expect_close(seen["latents"].back(), expected.at("final_latents"), tolerance, "final_latents");
+  expect_close(decoded, expected.at("decoded_raw"), tolerance, "decoded_raw");
+  expect_close((decoded / 2 + 0.5).clamp(0, 1), expected.at("image_float"), 5e-5, "image_float");
+  for (int64_t i = 0; i < decoded.size(0); i++) {
+    Frame frame(int(decoded.size(3)), int(decoded.size(2)));
+    write_pixels(decoded[i], frame, 0, 0);
+    expect_same_picture(frame, entry.at("output_png").at(size_t(i)));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, PipelineGolden,
+    testing::Combine(testing::Values("pipe_16x16_g9_n20", "pipe_20x24_g9_n20_neg",
+                                     "pipe_16x16_g1_n20", "pipe_16x16_g9_n100",
+                                     "pipe_20x24_g1_n100", "pipe_23x18_resize", "pipe_20x24_g9_s20",
+                                     "pipe_16x16_g9_s75_default", "pipe_16x16_num2",
+                                     "pipe_16x16_n0", "pipe_16x16_n350_s1", "pipe_16x16_euler",
+                                     "pipe_16x16_dpmpp", "pipe_16x16_pndm", "pipe_16x16_lms"),
+                     testing::Values(1, 2)),
+    [](const auto &info) {
+      return std::string(std::get<0>(info.param)) + "_threads" +
+             std::to_string(std::get<1>(info.param));
+    });
+
+TEST(PipelineGoldens, FramesThroughTheModelEqualDiffusers) {
+  REQUIRE_GOLDENS();
+  DiffusionModel model({"tiny", "cpu", "float32", {75, 9.0, 20, 1.0}, 350, 1000},
+                       tiny_components());
+  for (const char *id : {"pipe_16x16_g9_n20", "pipe_20x24_g9_n20_neg", "pipe_16x16_lms"}) {
+    const nlohmann::json entry = golden_case(id);
+    UpscaleSettings settings;
+    settings.prompt = entry.at("prompt");
+    if (!entry.at("negative_prompt").is_null()) settings.negative_prompt = entry["negative_prompt"];
+    settings.seed = entry.at("seed");
+    settings.steps = entry.at("num_inference_steps");
+    settings.scheduler = scheduler_kind(entry.at("scheduler"));
+    const Frame frame = test::read_picture(golden_path(entry.at("input_png")));
+    Progress progress;
+    expect_same_picture(
+        model.upscale(frame, {0, 0, frame.width, frame.height}, settings, {}, progress),
+        entry.at("output_png").at(0));
+  }
+}
+
+TEST(PipelineGoldens, PromptEmbeddingsEqualDiffusers) {
+  REQUIRE_GOLDENS();
+  const nlohmann::json entry = golden_case("pipe_16x16_g9_n20");
+  const Tensors expected = golden_tensors(entry.at("file"));
+  const auto &encode = tiny_pipeline().components().encode_prompt;
+  const torch::NoGradGuard no_grad;
+  expect_close(torch::cat({encode("").hidden, encode(entry.at("prompt")).hidden}),
+               expected.at("prompt_embeds"), 1e-5, "prompt_embeds");
+}
+
+TEST(FrameGoldens, PreprocessEqualsDiffusers) {
+  REQUIRE_GOLDENS();
+  const nlohmann::json entry = golden_case("preprocess");
+  const Tensors expected = golden_tensors(entry.at("file"));
+  for (const auto &image : entry.at("images"))
+    expect_close(to_tensor(resized_like_diffusers(image.at("input_png"))),
+                 expected.at(image.at("tensor")), 1e-6, image.at("input_png"));
+}
+
+TEST(FrameGoldens, PostprocessEqualsDiffusers) {
+  REQUIRE_GOLDENS();
+  const Tensors tensors = golden_tensors(golden_case("postprocess").at("file"));
+  const torch::Tensor x = tensors.at("x")[0];
+  Frame frame(int(x.size(2)), int(x.size(1)));
+  write_pixels(x, frame, 0, 0);
+  const torch::Tensor expected = tensors.at("uint8").contiguous();
+  const torch::Tensor actual =
+      torch::from_blob(frame.pixels.data(), {frame.height, frame.width, 3}, torch::kUInt8);
+  EXPECT_TRUE(actual.equal(expected))
+      << (actual != expected).sum().item<int64_t>() << " values differ";
+}
+
+TEST(NoiseGoldens, SeedsGiveTorchsNumbers) {
+  REQUIRE_GOLDENS();
+  const nlohmann::json entry = golden_case("torch_randn");
+  const Tensors expected = golden_tensors(entry.at("file"));
+  const auto compare = [&](const nlohmann::json &draw, const at::Generator &generator) {
+    const std::string name = draw.at("name");
+    const torch::Tensor values =
+        draw_normal(draw.at("shape").get<std::vector<int64_t>>(), generator).flatten();
+    expect_close(values.slice(0, 0, 64), expected.at(name).flatten(), 1e-6, name);
+  };
+  for (const auto &draw : entry.at("single"))
+    compare(draw, at::detail::createCPUGenerator(draw.at("seed")));
+  std::map<uint64_t, at::Generator> generators;
+  for (const auto &draw : entry.at("consecutive")) {
+    const uint64_t seed = draw.at("seed");
+    if (!generators.count(seed)) generators[seed] = at::detail::createCPUGenerator(seed);
+    compare(draw, generators.at(seed));
+  }
+}
+
+}  // namespace
+}  // namespace livepeer
