@@ -15,7 +15,7 @@ packages=(
   gstreamer1.0-plugins-good gstreamer1.0-libav
 )
 if [ "$purpose" = test ]; then
-  packages+=(libgtest-dev libstb-dev libsoup-3.0-dev curl python3)
+  packages+=(libgtest-dev libstb-dev libsoup-3.0-dev webp-pixbuf-loader curl python3)
   # The server's tests drive it with node, the official SDKs and a browser; any installation serves.
   command -v node >/dev/null || packages+=(nodejs)
   command -v npm >/dev/null || packages+=(npm)

@@ -12,6 +12,7 @@ const modelId = 'stabilityai/stable-diffusion-x4-upscaler';
 let server;
 
 before(async () => (server = await startServer({
+  safe: true,
   args: ['--model-id', modelId, '--max-steps', '80', '--max-pixels', '10000'],
   env: {VERSION: '9.9.9', MODEL_ID: 'someone/else'}})));
 after(async () => assert.equal(await server.stop(), 0));
