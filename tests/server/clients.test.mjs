@@ -19,6 +19,7 @@ before(async () => {
 after(async () => {
   assert.equal(await server.stop(), 0);
   assert.equal(await guarded.stop(), 0);
+  setTimeout(() => process.exit(), 1000).unref();  // node 18 keeps ports open that the SDKs leave
 });
 
 /** Each SDK: how to make a client, and how its answers are wrapped. */

@@ -3,10 +3,8 @@ import assert from 'node:assert/strict';
 import {describe, test} from 'node:test';
 
 import {pictureOf, testPng} from './lib/png.mjs';
-import {runProgram, startServer, upscale} from './lib/server.mjs';
+import {fakeEngine, runProgram, startServer, upscale} from './lib/server.mjs';
 
-const plugins = process.env.LIVEPEER_FAKE_PLUGIN;
-const fake = (env) => ({GST_PLUGIN_PATH_1_0: plugins, GST_REGISTRY: `${plugins}/fake.registry`, ...env});
 const fields = {prompt: 'x', image: testPng(4, 4), num_inference_steps: '1', seed: '1'};
 
 describe('faults', () => {
@@ -18,7 +16,7 @@ describe('faults', () => {
   ];
   for (const [fault, status, message] of cases) {
     test(fault, async () => {
-      const server = await startServer({env: fake({FAKE_UPSCALE: fault})});
+      const server = await startServer({env: fakeEngine({FAKE_UPSCALE: fault})});
       for (let i = 0; i < 2; i++) {  // the next request is served like the first
         const answer = await upscale(server, fields);
         assert.equal(answer.status, status);
@@ -32,7 +30,7 @@ describe('faults', () => {
 describe('the safety check', () => {
   const nsfw = (answer) => answer.json.images[0].nsfw;
   test('a flagged picture is marked and not changed', async () => {
-    const server = await startServer({safe: true, env: fake({FAKE_NSFW_SCORE: '0.9'})});
+    const server = await startServer({safe: true, env: fakeEngine({FAKE_NSFW_SCORE: '0.9'})});
     const flagged = await upscale(server, fields);
     const unasked = await upscale(server, {...fields, safety_check: 'false'});
     assert.deepEqual([nsfw(flagged), nsfw(unasked)], [true, false]);
@@ -40,12 +38,12 @@ describe('the safety check', () => {
     assert.equal(await server.stop(), 0);
   });
   test('a harmless picture is not marked', async () => {
-    const server = await startServer({safe: true, env: fake({FAKE_NSFW_SCORE: '0.1'})});
+    const server = await startServer({safe: true, env: fakeEngine({FAKE_NSFW_SCORE: '0.1'})});
     assert.equal(nsfw(await upscale(server, fields)), false);
     assert.equal(await server.stop(), 0);
   });
   test('without a checker the server does not start, unless told so', async () => {
-    const env = fake({FAKE_CHECKER: 'no', FAKE_NSFW_SCORE: '0.9'});
+    const env = fakeEngine({FAKE_CHECKER: 'no', FAKE_NSFW_SCORE: '0.9'});
     const {code, output} = await runProgram(['--port', '0'], env);
     assert.equal(code, 1);
     assert.match(output, /--no-safety-checker/);

@@ -17,6 +17,12 @@ function cleanEnvironment(extra) {
   return env;
 }
 
+/** Environment for the real element on an engine without a model; see fake_plugin.cpp. */
+export function fakeEngine(env) {
+  const plugins = process.env.LIVEPEER_FAKE_PLUGIN;
+  return {GST_PLUGIN_PATH_1_0: plugins, GST_REGISTRY: `${plugins}/fake.registry`, ...env};
+}
+
 /** Runs the program to its end. */
 export async function runProgram(args, env = {}) {
   const child = spawn(program, args, {env: cleanEnvironment(env)});
