@@ -159,7 +159,9 @@ POINT(I4_live_frames_all_arrive_in_time) {
   g_print(" (%zu frames, %d late, %d inferred)", arrivals.pts.size(), int(late), inferred);
   fail_unless_equals_int(int(arrivals.pts.size()), 180);
   fail_unless(std::is_sorted(arrivals.pts.begin(), arrivals.pts.end()));
+#ifndef __SANITIZE_THREAD__  // which makes everything many times slower
   fail_unless_equals_int(int(late), 0);
+#endif
   fail_unless(inferred >= 8, "%d", inferred);
   fail_unless(after < 1000, "%f ms", after);
   pipeline_free(arrivals.pipeline);
