@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 namespace livepeer {
 namespace {
@@ -15,17 +14,14 @@ std::array<float, 256> make_levels() {
   return levels;
 }
 
-/// Adding 1.5 * 2^23 rounds a small float to an integer, half to even, and leaves it in the lowest
-/// bits: all of it vector instructions.
+/// Adding and subtracting 1.5 * 2^23 rounds a small float to an integer, half to even. Clamped as
+/// an integer, which compilers turn into vector instructions; a NaN becomes black.
 void to_bytes(const float *in, size_t count, uint8_t *out) {
   constexpr float magic = 12582912.0F;
   for (size_t i = 0; i < count; i++) {
-    // written so that a NaN becomes black
-    const float unit = std::min(std::max(0.0F, in[i] * 0.5F + 0.5F), 1.0F);
-    const float rounded = unit * 255.0F + magic;
-    uint32_t bits;
-    std::memcpy(&bits, &rounded, sizeof bits);
-    out[i] = uint8_t(bits);
+    const float scaled = (in[i] * 0.5F + 0.5F) * 255.0F;
+    const auto level = int32_t((scaled + magic) - magic);
+    out[i] = uint8_t(std::min(std::max(level, 0), 255));
   }
 }
 
