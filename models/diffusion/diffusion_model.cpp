@@ -98,12 +98,21 @@ std::optional<int> DiffusionModel::receptive_radius(const UpscaleSettings &setti
              *pipeline_.components().vae->receptive_radius());
 }
 
-int DiffusionModel::tile_size(const Limits &limits) const {
+uint64_t DiffusionModel::bytes_of_frame(int width, int height) const {
+  const auto channels = uint64_t(pipeline_.components().vae->latent_channels());
+  // Both frames and the noise; where tiles are blended, also latents and the picture in float32.
+  const uint64_t noise = sizeof(float) * (channels + 3);
+  const uint64_t blended = bounded() ? 0 : sizeof(float) * (4 * channels + 3 * 48);
+  return uint64_t(width) * uint64_t(height) * (3 + 48 + noise + blended);
+}
+
+int DiffusionModel::tile_size(int width, int height, const Limits &limits) const {
   if (limits.tile_size > 0) return int(limits.tile_size);
   const uint64_t budget = limits.memory_budget > 0
                               ? limits.memory_budget
                               : automatic_budget(pipeline_.components().device);
-  const double side = std::sqrt(double(budget) / double(info_.bytes_per_pixel));
+  const uint64_t used = std::min(bytes_of_frame(width, height), budget / 4 * 3);
+  const double side = std::sqrt(double(budget - used) / double(info_.bytes_per_pixel));
   return std::clamp(int(side) / 8 * 8, 64, 1 << 16);
 }
 
@@ -111,7 +120,7 @@ DiffusionModel::Plan DiffusionModel::make_plan(int width, int height, const Rect
                                                const UpscaleSettings &settings,
                                                const Limits &limits) const {
   const auto &parts = pipeline_.components();
-  const int size = tile_size(limits);
+  const int size = tile_size(width, height, limits);
   Plan plan;
   if (!bounded()) {
     const int overlap = limits.tile_overlap > 0 ? int(limits.tile_overlap) : size / 4;
@@ -131,11 +140,9 @@ DiffusionModel::Plan DiffusionModel::make_plan(int width, int height, const Rect
 }
 
 uint64_t DiffusionModel::memory_estimate(int width, int height, const Limits &limits) const {
-  const auto pixels = uint64_t(width) * uint64_t(height);
-  const auto size = uint64_t(tile_size(limits));
-  const auto channels = uint64_t(pipeline_.components().vae->latent_channels());
-  const uint64_t whole = pixels * (3 * sizeof(float) * (channels + 16) + 48);
-  return whole + std::min(pixels, size * size) * info_.bytes_per_pixel;
+  const auto size = uint64_t(tile_size(width, height, limits));
+  const uint64_t pixels = std::min(uint64_t(width) * uint64_t(height), size * size);
+  return bytes_of_frame(width, height) + pixels * info_.bytes_per_pixel;
 }
 
 PipelineNoise DiffusionModel::noise_for(uint64_t seed, int64_t height, int64_t width) {
@@ -145,9 +152,10 @@ PipelineNoise DiffusionModel::noise_for(uint64_t seed, int64_t height, int64_t w
       noise_.latents.size(3) != width) {
     noise_ = {};
     noise = pipeline_.draw_noise(seed, height, width);
-    // The layout of the networks' results, so that scheduler steps run over memory in order.
-    noise.latents = noise.latents.contiguous(at::MemoryFormat::ChannelsLast);
-    if (int64_t(noise.latents.nbytes()) <= max_kept_noise) noise_ = noise;
+    if (int64_t(noise.latents.nbytes()) <= max_kept_noise) {
+      noise.latents = noise.latents.contiguous(at::MemoryFormat::ChannelsLast);
+      noise_ = noise;
+    }
     noise_seed_ = seed;
   }
   noise.generator = noise.generator.clone();
@@ -173,13 +181,19 @@ Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
     const PipelineNoise noise = noise_for(settings.seed, height, width);
 
     Frame result(region.width * 4, region.height * 4);
+    size_t finished = 0;
     for (const Tile &tile : plan.tiles) {
+      Progress tile_progress([&](double fraction, const std::string &what) {
+        progress.advance((double(finished) + fraction) / double(plan.tiles.size()), what);
+      });
       PipelineRequest request;
       request.image = to_tensor(low_res, grown(tile.crop, 0, low_res.width, low_res.height));
       request.image =
           at::replication_pad2d(request.image, {0, tile.crop.width - request.image.size(3), 0,
                                                 tile.crop.height - request.image.size(2)});
-      request.noise = {crop(noise.low_res, tile.crop), crop(noise.latents, tile.crop),
+      // In the layout of the networks' results scheduler steps run over memory in order.
+      request.noise = {crop(noise.low_res, tile.crop),
+                       crop(noise.latents, tile.crop).contiguous(at::MemoryFormat::ChannelsLast),
                        noise.generator};
       request.prompt = settings.prompt;
       request.negative_prompt = settings.negative_prompt;
@@ -187,7 +201,7 @@ Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
       request.scheduler = settings.scheduler;
       request.denoiser_tiles = plan.denoiser_tiles;
       request.vae_tiles = plan.vae_tiles;
-      const torch::Tensor image = pipeline_(request, progress)[0];
+      const torch::Tensor image = pipeline_(request, tile_progress)[0];
       const int scale = image.size(0) == 3 ? 4 : 1;
       if (image.size(1) != scale * tile.crop.height || image.size(2) != scale * tile.crop.width)
         throw Error(ErrorKind::open_read,
@@ -197,6 +211,7 @@ Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
                       tile.core.width * scale, tile.core.height * scale};
       write_pixels(crop(image, core), result, (tile.core.x - region.x) * 4,
                    (tile.core.y - region.y) * 4);
+      ++finished;
     }
     return result;
   });

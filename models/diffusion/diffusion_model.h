@@ -15,7 +15,7 @@ struct DiffusionModelInfo {
   std::string id, device, precision;
   ResolvedSettings defaults;  ///< for settings that mean "the model's own"
   int max_noise_level = 350;
-  /// Working memory of one evaluation and of the decoder, per low-resolution pixel of a tile.
+  /// Working memory of all steps and of the decoder, per low-resolution pixel of a tile.
   uint64_t bytes_per_pixel = 0;
 };
 
@@ -41,7 +41,8 @@ class DiffusionModel : public UpscaleModel {
   Plan make_plan(int width, int height, const Rect &region, const UpscaleSettings &settings,
                  const Limits &limits) const;
   bool bounded() const;
-  int tile_size(const Limits &limits) const;
+  uint64_t bytes_of_frame(int width, int height) const;
+  int tile_size(int width, int height, const Limits &limits) const;
   PipelineNoise noise_for(uint64_t seed, int64_t height, int64_t width);
 
   const DiffusionModelInfo info_;

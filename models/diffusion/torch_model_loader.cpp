@@ -39,17 +39,18 @@ uint64_t weight_bytes(const Snapshot &snapshot, bool prefer_half) {
 }
 
 /// Working memory per low-resolution pixel, from the widths of the layers at full resolution:
-/// what is alive at once in the widest block of either network, measured to be about this.
+/// roughly what is alive at once, measured. The wide layers of a UNet run on both prompts, and
+/// those of a decoder on 16 pixels.
 uint64_t bytes_per_pixel(const Snapshot &snapshot, torch::Dtype dtype, int64_t latent_channels) {
-  const auto widest = [](const Config &config) {
-    if (config.has("block_out_channels"))
-      return config.require<std::vector<uint64_t>>("block_out_channels").front();
-    return config.get<uint64_t>("channels", 0);
+  const auto widest = [](const Config &config) -> uint64_t {
+    if (!config.has("block_out_channels")) return 0;
+    return config.require<std::vector<uint64_t>>("block_out_channels").front();
   };
+  const Config &unet = snapshot.component("unet").config();
   const uint64_t value = torch::elementSize(dtype);
-  const uint64_t denoiser = 32 * value * widest(snapshot.component("unet").config());
+  const uint64_t denoiser = value * (32 * widest(unet) + 4 * unet.get<uint64_t>("channels", 0));
   const uint64_t decoder = 64 * value * widest(snapshot.component("vae").config());
-  return std::max(denoiser, decoder) + 32 * sizeof(float) * uint64_t(latent_channels);
+  return std::max(denoiser, decoder) + 8 * sizeof(float) * uint64_t(latent_channels);
 }
 
 /// The denoiser takes the latent and the low-resolution picture, stacked.

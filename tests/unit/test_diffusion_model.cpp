@@ -3,6 +3,8 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 
+#include <algorithm>
+
 #include "diffusion/diffusion_model.h"
 #include "diffusion/frame_tensor.h"
 #include "support/picture.h"
@@ -214,6 +216,15 @@ TEST(DiffusionModel, CancelEndsWithinOneStep) {
     EXPECT_EQ(error.kind(), ErrorKind::cancelled);
   }
   EXPECT_LE(fixture.unet->calls, 2);
+}
+
+TEST(DiffusionModel, ProgressNeverFalls) {
+  Fixture fixture;
+  std::vector<double> fractions;
+  Progress progress([&](double fraction, const std::string &) { fractions.push_back(fraction); });
+  fixture.model.upscale(picture(75, 53), {0, 0, 75, 53}, {}, tiles(24), progress);
+  EXPECT_TRUE(std::is_sorted(fractions.begin(), fractions.end()));
+  EXPECT_EQ(fractions.back(), 1);
 }
 
 TEST(DiffusionModel, RefusesSettingsThatTheModelCannotDo) {
