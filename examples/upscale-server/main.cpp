@@ -118,5 +118,7 @@ int main(int argc, char **argv) {
     return EXIT_FAILURE;
   }
   g_message("ended");
-  return EXIT_SUCCESS;
+  // A picture that was cancelled may still be in the middle of a step on a thread of the engine:
+  // static objects of libraries are not to be destroyed under it.
+  std::_Exit(EXIT_SUCCESS);
 }
