@@ -178,7 +178,12 @@ Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
     const int width = round_up(low_res.width, multiple);
     const int height = round_up(low_res.height, multiple);
     const Plan plan = make_plan(width, height, region, settings, limits);
-    const PipelineNoise noise = noise_for(settings.seed, height, width);
+    PipelineNoise noise = noise_for(settings.seed, height, width);
+    if (settings.noise_shift_x != 0 || settings.noise_shift_y != 0) {
+      const std::vector<int64_t> shift = {settings.noise_shift_y, settings.noise_shift_x};
+      noise.low_res = noise.low_res.roll(shift, {2, 3});
+      noise.latents = noise.latents.roll(shift, {2, 3});
+    }
 
     Frame result(region.width * 4, region.height * 4);
     size_t finished = 0;

@@ -116,6 +116,8 @@ void Session::run() {
     if (reset || job->request().discontinuity) {
       temporal_.forget();
       frame_index_ = 0;
+      last_low_res_ = {};
+      noise_shift_ = {};
     }
     JobResult result = compute(*job);
     lock.lock();
@@ -175,19 +177,17 @@ JobResult Session::compute(Job &job) {
   try {
     if (job.progress().cancelled()) return result;
     const JobRequest &request = job.request();
-    const bool fresh_noise = request.settings.temporal == TemporalMode::off;
-    const ReusePlan plan = temporal_.plan(request, std::nullopt);
-    const bool costs_nothing = !fresh_noise && !plan.whole_frame && plan.regions.empty();
-    if (!costs_nothing && request.too_late && request.too_late(stats().mean_time)) {
-      result.outcome = JobResult::Outcome::late;
-      return result;
+    const TemporalMode temporal = request.settings.temporal;
+    if (temporal == TemporalMode::fixed) return infer_in_time(job, request);
+    JobRequest adapted = request;
+    if (temporal == TemporalMode::off) {
+      // A seed of its own for each frame, told in its result; nothing to reuse.
+      adapted.settings.seed += frame_index_++;
+      adapted.reuse_threshold = -1;
+    } else {
+      follow(request.low_res, adapted.settings);
     }
-    if (!fresh_noise) return infer(job, request);
-    // A seed of its own for each frame, told in its result; nothing to reuse.
-    JobRequest fresh = request;
-    fresh.settings.seed += frame_index_++;
-    fresh.reuse_threshold = -1;
-    return infer(job, fresh);
+    return infer_in_time(job, adapted);
   } catch (...) {
     const Error error = current_error("upscaling a frame");
     if (error.kind() == ErrorKind::cancelled) return {};
@@ -196,6 +196,26 @@ JobResult Session::compute(Job &job) {
     result.error = error;
     return result;
   }
+}
+
+void Session::follow(const Frame &low_res, UpscaleSettings &settings) {
+  const Shift moved = estimate_shift(last_low_res_, low_res);
+  last_low_res_ = low_res;
+  noise_shift_ = {(noise_shift_.x + moved.x) % low_res.width,
+                  (noise_shift_.y + moved.y) % low_res.height};
+  settings.noise_shift_x = noise_shift_.x;
+  settings.noise_shift_y = noise_shift_.y;
+}
+
+JobResult Session::infer_in_time(Job &job, const JobRequest &request) {
+  const ReusePlan plan = temporal_.plan(request, std::nullopt);
+  const bool costs_nothing = !plan.whole_frame && plan.regions.empty();
+  if (!costs_nothing && request.too_late && request.too_late(stats().mean_time)) {
+    JobResult result;
+    result.outcome = JobResult::Outcome::late;
+    return result;
+  }
+  return infer(job, request);
 }
 
 JobResult Session::infer(Job &job, const JobRequest &request) {

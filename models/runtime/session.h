@@ -11,6 +11,7 @@
 #include "runtime/job.h"
 #include "runtime/model.h"
 #include "runtime/model_cache.h"
+#include "runtime/motion.h"
 #include "runtime/reuse.h"
 
 namespace livepeer {
@@ -65,6 +66,9 @@ class Session {
   bool load();
   void cancel_jobs(bool closing);
   JobResult compute(Job &job);
+  /// Follows the picture with the noise, under TemporalMode::motion.
+  void follow(const Frame &low_res, UpscaleSettings &settings);
+  JobResult infer_in_time(Job &job, const JobRequest &request);
   JobResult infer(Job &job, const JobRequest &request);
   Frame upscale(Job &job, const JobRequest &request, const Rect &region, JobResult &result);
   void refuse(const std::shared_ptr<Job> &job, const Error &error);
@@ -92,6 +96,8 @@ class Session {
   ReuseState temporal_;
   SafetyVerdict last_safety_;  // of temporal_'s picture
   uint64_t frame_index_ = 0;   // frames since the last discontinuity
+  Frame last_low_res_;         // TemporalMode::motion: the frame before, and where the noise is
+  Shift noise_shift_;
 };
 
 }  // namespace livepeer

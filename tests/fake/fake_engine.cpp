@@ -26,6 +26,7 @@ Frame FakeModel::upscale(const Frame &low_res, const Rect &region, const Upscale
   ++engine_->upscales;
   engine_->pixels += int64_t(region.width) * region.height;
   if (engine_->on_upscale) engine_->on_upscale();
+  if (engine_->on_settings) engine_->on_settings(settings);
   const unsigned steps = resolve(settings).steps;
   for (unsigned step = 0; step < steps; ++step) {
     progress.advance(double(step) / steps, "step");

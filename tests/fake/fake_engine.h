@@ -21,9 +21,10 @@ struct FakeEngine {
   std::atomic<bool> has_checker{true};
   std::atomic<double> nsfw_score{0};  ///< flagged above 0.5
   /// Set these while no model is open.
-  std::function<void()> on_check;    ///< may throw
-  std::function<void()> on_load;     ///< may throw
-  std::function<void()> on_upscale;  ///< may throw
+  std::function<void()> on_check;                            ///< may throw
+  std::function<void()> on_load;                             ///< may throw
+  std::function<void()> on_upscale;                          ///< may throw
+  std::function<void(const UpscaleSettings &)> on_settings;  ///< told those of each upscale
 
   std::atomic<int> loads{0};
   std::atomic<int> models_alive{0};

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "fake/fake_engine.h"
+#include "runtime/motion.h"
 #include "runtime/runtime.h"
 
 namespace livepeer {
@@ -324,6 +325,47 @@ TEST_F(RuntimeTest, TemporalOffDrawsFreshNoiseAndTellsTheSeed) {
     EXPECT_EQ(job->wait().seed, 40 + i);
     EXPECT_TRUE(job->wait().inferred);
   }
+  session->close();
+}
+
+TEST(Motion, FindsTheDisplacementOfAPan) {
+  const Frame wide = noise_frame(200, 150, 3);
+  const auto window = [&](int x, int y) {
+    Frame frame(120, 90);
+    for (int row = 0; row < frame.height; ++row)
+      std::copy_n(wide.row(y + row) + x * 3, frame.width * 3, frame.row(row));
+    return frame;
+  };
+  for (const auto &[x, y] : {std::pair(0, 0), {1, 0}, {0, -1}, {7, 5}, {-20, 13}, {20, -20}}) {
+    // The window moves against the picture in it.
+    const Shift shift = estimate_shift(window(40, 30), window(40 - x, 30 - y));
+    EXPECT_EQ(shift.x, x);
+    EXPECT_EQ(shift.y, y);
+  }
+  const Shift cut = estimate_shift(noise_frame(120, 90, 1), noise_frame(120, 90, 2));
+  EXPECT_EQ(cut.x, 0);
+  EXPECT_EQ(cut.y, 0);
+  EXPECT_EQ(estimate_shift(noise_frame(1, 1, 1), noise_frame(1, 1, 2)).x, 0);
+  EXPECT_EQ(estimate_shift({}, noise_frame(8, 8, 2)).x, 0);
+}
+
+TEST_F(RuntimeTest, TemporalMotionMovesTheNoiseWithThePicture) {
+  std::vector<std::pair<int, int>> shifts;
+  engine->on_settings = [&](const UpscaleSettings &settings) {
+    shifts.emplace_back(settings.noise_shift_x, settings.noise_shift_y);
+  };
+  auto session = open();
+  const Frame wide = noise_frame(100, 60, 3);
+  for (int i : {0, 2, 5, 5, 9}) {
+    Frame frame(60, 60);
+    for (int row = 0; row < frame.height; ++row)
+      std::copy_n(wide.row(row) + i * 3, frame.width * 3, frame.row(row));
+    auto r = request(std::move(frame));
+    r.settings.temporal = TemporalMode::motion;
+    EXPECT_EQ(session->submit(r)->wait().outcome, Outcome::done);
+  }
+  EXPECT_EQ(shifts, (std::vector<std::pair<int, int>>{{0, 0}, {-2, 0}, {-5, 0}, {-9, 0}}))
+      << "and the frame that stood still was not computed again";
   session->close();
 }
 
