@@ -45,4 +45,6 @@ case $purpose in
     fi
     ;;
 esac
-ninja -C build | sed -n '$p'
+log=build/meson-logs/compile.txt
+ninja -C build >"$log" 2>&1 || { cat "$log"; exit 1; }
+tail -n 1 "$log"

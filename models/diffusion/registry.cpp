@@ -30,12 +30,9 @@ std::shared_ptr<Interface> load_weights(const Component &component, const Weight
 constexpr Entry<Denoiser> denoisers[] = {
     {"UNet2DConditionModel", load_weights<Denoiser, UNet2DConditionModel>},
     {"FlatDenoiser", load_weights<Denoiser, FlatDenoiser>},
-    {"UNet2DConditionModel", load_weights<Denoiser, UNet2DConditionModel>},
 };
 
 constexpr Entry<Vae> vaes[] = {
-    {"AutoencoderKL", load_weights<Vae, AutoencoderKL>},
-    {"AutoencoderTiny", load_weights<Vae, AutoencoderTiny>},
     {"AutoencoderKL", load_weights<Vae, AutoencoderKL>},
     {"AutoencoderPixelShuffle",
      [](const Component &component, const WeightOptions &) -> std::shared_ptr<Vae> {
