@@ -39,8 +39,8 @@ uint64_t weight_bytes(const Snapshot &snapshot, bool prefer_half) {
 }
 
 /// Working memory per low-resolution pixel, from the widths of the layers at full resolution:
-/// roughly what is alive at once, measured. The wide layers of a UNet run on both prompts, and
-/// those of a decoder on 16 pixels.
+/// roughly what is alive at once; measured for the flat denoiser, an estimate for the others. The
+/// wide layers of a UNet run on both prompts, and those of a decoder on 16 pixels.
 uint64_t bytes_per_pixel(const Snapshot &snapshot, torch::Dtype dtype, int64_t latent_channels) {
   const auto widest = [](const Config &config) -> uint64_t {
     if (!config.has("block_out_channels")) return 0;
