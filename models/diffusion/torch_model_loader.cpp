@@ -1,6 +1,8 @@
 #include "diffusion/torch_model_loader.h"
 
+#include <cstdlib>
 #include <filesystem>
+#include <mutex>
 
 #include "diffusion/compute_device.h"
 #include "diffusion/diffusion_model.h"
@@ -8,6 +10,7 @@
 #include "diffusion/safety_checker.h"
 #include "io/model_lookup.h"
 #include "io/snapshot.h"
+#include "runtime/runtime.h"
 
 namespace livepeer {
 namespace {
@@ -51,6 +54,18 @@ uint64_t bytes_per_pixel(const Snapshot &snapshot, torch::Dtype dtype, int64_t l
   const uint64_t denoiser = value * (32 * widest(unet) + 4 * unet.get<uint64_t>("channels", 0));
   const uint64_t decoder = 64 * value * widest(snapshot.component("vae").config());
   return std::max(denoiser, decoder) + 8 * sizeof(float) * uint64_t(latent_channels);
+}
+
+/// At exit libtorch and oneDNN destroy objects that they made at first use, thread pools among
+/// them; a worker that is still inside a step then crashes or hangs. What is registered once they
+/// exist runs before that.
+void stop_workers_before_libtorch() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    at::set_num_threads(at::get_num_threads());
+    at::conv2d(torch::zeros({1, 16, 8, 8}), torch::zeros({16, 16, 3, 3}));
+    std::atexit([] { Runtime::instance().stop(); });
+  });
 }
 
 /// The denoiser takes the latent and the low-resolution picture, stacked.
@@ -125,6 +140,7 @@ std::shared_ptr<UpscaleModel> TorchModelLoader::load(const ModelSpec &spec, Prog
     WeightOptions safety_options = options;
     checker = load_safety_checker(resolved.safety_folder, safety_options);
   }
+  stop_workers_before_libtorch();
   progress.advance(1, "loaded");
   DiffusionModelInfo info = describe(resolved, *components.vae);
   return std::make_shared<DiffusionModel>(std::move(info), std::move(components),

@@ -9,13 +9,16 @@ namespace livepeer {
 
 Runtime::Runtime(std::shared_ptr<ModelLoader> loader) : loader_(std::move(loader)) {}
 
-Runtime::~Runtime() {
+Runtime::~Runtime() { stop(); }
+
+void Runtime::stop() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     for (Worker &worker : workers_) worker.session->close();
   }
   // Workers look at workers_ when they leave, so it stays as it is until all have.
   for (Worker &worker : workers_) worker.thread.join();
+  workers_.clear();
 }
 
 Runtime &Runtime::instance() {

@@ -17,10 +17,13 @@ namespace livepeer {
 class Runtime {
  public:
   explicit Runtime(std::shared_ptr<ModelLoader> loader = nullptr);
-  /// Closes what is open and joins all workers.
-  ~Runtime();
+  ~Runtime();  ///< stop()
   Runtime(const Runtime &) = delete;
   Runtime &operator=(const Runtime &) = delete;
+
+  /// Closes what is open and joins all workers, before the end of the runtime: for a loader whose
+  /// libraries are taken down earlier than that.
+  void stop();
 
   /// The process's own.
   static Runtime &instance();
