@@ -52,16 +52,19 @@ void check_video(GstLivepeerUpscale *self, const GstVideoInfo *info) {
   if (auto session = gst_livepeer_upscale_session(self)) session->check_memory(width, height);
 }
 
-gboolean set_info(GstVideoFilter *filter, GstCaps *, GstVideoInfo *in_info, GstCaps *,
+gboolean set_info(GstVideoFilter *filter, GstCaps *in_caps, GstVideoInfo *in_info, GstCaps *,
                   GstVideoInfo *) {
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(filter);
   State *state = self->state;
   try {
     check_video(self, in_info);
   } catch (...) {
-    gst_livepeer_post_error(GST_ELEMENT(self), livepeer::current_error("taking new caps"));
+    if (!state->refused || !gst_caps_is_equal(state->refused.get(), in_caps))
+      gst_livepeer_post_error(GST_ELEMENT(self), livepeer::current_error("taking new caps"));
+    state->refused.reset(gst_caps_ref(in_caps));
     return FALSE;
   }
+  state->refused.reset();
   state->scaler.reset();
   state->alpha_scaler.reset();
   state->shrinker.reset();

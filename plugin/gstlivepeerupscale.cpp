@@ -149,6 +149,7 @@ gboolean start(GstBaseTransform *trans) {
   state->latency.reset();
   state->timing->set_pipeline_latency(0);
   state->warned_memory = false;
+  state->refused.reset();
   state->qos_dropped = 0;
   {
     std::lock_guard<std::mutex> lock(state->lock);

@@ -19,6 +19,11 @@ struct BufferUnref {
 };
 using BufferPtr = std::unique_ptr<GstBuffer, BufferUnref>;
 
+struct CapsUnref {
+  void operator()(GstCaps *caps) const { gst_caps_unref(caps); }
+};
+using CapsPtr = std::unique_ptr<GstCaps, CapsUnref>;
+
 struct ScalerFree {
   void operator()(GstLivepeerScaler *scaler) const { gst_livepeer_scaler_free(scaler); }
 };
@@ -61,6 +66,7 @@ struct State {
   std::shared_ptr<const livepeer::Frame> last_shown;
   ScalerPtr scaler, alpha_scaler, shrinker, blurrer;
   bool warned_memory = false;
+  CapsPtr refused;  // the base offers them again with every buffer
   guint64 qos_dropped = 0;
 
   // The state-changing thread's own: READY keeps the weights for the next start.
