@@ -236,6 +236,17 @@ GstFlowReturn last_flow(State *state) {
 GstFlowReturn submit_input_buffer(GstBaseTransform *trans, gboolean discont, GstBuffer *input) {
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(trans);
   State *state = self->state;
+  // A source of bytes links to anything; what it says of the refusal does not help.
+  if (!gst_pad_has_current_caps(GST_BASE_TRANSFORM_SINK_PAD(trans))) {
+    gst_buffer_unref(input);
+    gst_livepeer_post_error(
+        GST_ELEMENT(self),
+        Error(ErrorKind::format,
+              "What arrives is not decoded video; put a decoder in front of livepeerupscale, as in "
+              "decodebin ! videoconvert ! livepeerupscale",
+              "a buffer came before any caps"));
+    return GST_FLOW_NOT_NEGOTIATED;
+  }
   GstFlowReturn flow = last_flow(state);
   // A reconfiguration is the parent's next step: what is in flight belongs to the old one.
   if (flow == GST_FLOW_OK && gst_pad_needs_reconfigure(GST_BASE_TRANSFORM_SRC_PAD(trans)) &&

@@ -56,14 +56,17 @@ uint64_t bytes_per_pixel(const Snapshot &snapshot, torch::Dtype dtype, int64_t l
   return std::max(denoiser, decoder) + 8 * sizeof(float) * uint64_t(latent_channels);
 }
 
-/// At exit libtorch and oneDNN destroy objects that they made at first use, thread pools among
-/// them; a worker that is still inside a step then crashes or hangs. What is registered once they
-/// exist runs before that.
+/// At exit libtorch and oneDNN destroy objects that they made at first use, thread pools and the
+/// cache of primitives among them; a worker that is still inside a step then crashes or hangs. What
+/// is registered once they exist runs before that. oneDNN is called by name, since a plain conv2d
+/// goes round it when there is one thread.
 void stop_workers_before_libtorch() {
   static std::once_flag once;
   std::call_once(once, [] {
     at::set_num_threads(at::get_num_threads());
-    at::conv2d(torch::zeros({1, 16, 8, 8}), torch::zeros({16, 16, 3, 3}));
+    if (at::globalContext().hasMKLDNN())
+      at::mkldnn_convolution(torch::zeros({1, 16, 8, 8}), torch::zeros({16, 16, 3, 3}), {}, {1, 1},
+                             {1, 1}, {1, 1}, 1);
     std::atexit([] { Runtime::instance().stop(); });
   });
 }
