@@ -5,6 +5,7 @@
 #include "nn/autoencoder_pixel_shuffle.h"
 #include "nn/autoencoder_tiny.h"
 #include "nn/clip_text_model.h"
+#include "nn/denoiser_ensemble.h"
 #include "nn/flat_denoiser.h"
 #include "nn/unet_2d_condition_model.h"
 #include "text/clip_tokenizer.h"
@@ -30,6 +31,7 @@ std::shared_ptr<Interface> load_weights(const Component &component, const Weight
 constexpr Entry<Denoiser> denoisers[] = {
     {"UNet2DConditionModel", load_weights<Denoiser, UNet2DConditionModel>},
     {"FlatDenoiser", load_weights<Denoiser, FlatDenoiser>},
+    {"DenoiserEnsemble", load_weights<Denoiser, DenoiserEnsemble>},
 };
 
 constexpr Entry<Vae> vaes[] = {

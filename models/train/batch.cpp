@@ -19,8 +19,6 @@ BatchSource::BatchSource(const Options &options, const PictureSet &pictures,
 Batch BatchSource::make(int64_t index) const {
   const uint64_t seed = iteration_seed(options_.seed, index);
   std::mt19937_64 random(seed);
-  std::uniform_real_distribution<double> uniform(0, 1);
-  std::uniform_int_distribution<int64_t> level(1, options_.max_noise_level);
   const int64_t count = options_.batch, side = options_.patch * 4;
 
   const auto bytes = torch::empty({count, side, side, 3}, torch::kByte);
@@ -40,7 +38,7 @@ Batch BatchSource::make(int64_t index) const {
     if (!task.degradation.none()) low_res[i].copy_(degrade(high_res[i], task.degradation, random));
     if (task.target != Target::plain)
       high_res[i].copy_(retouched(high_res[i], task.target, random));
-    if (uniform(random) >= options_.noise_free_share) levels[i] = level(random);
+    levels[i] = task.noise_level;
     prompts.push_back(task.prompt);
   }
   const auto generator = at::detail::createCPUGenerator(seed);

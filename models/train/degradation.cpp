@@ -121,6 +121,15 @@ Degradation Degradation::draw(std::mt19937_64 &random) {
   return result;
 }
 
+Degradation Degradation::draw_visible(std::mt19937_64 &random) {
+  std::uniform_real_distribution<double> uniform(0, 1);
+  Degradation result;
+  const double kind = uniform(random);
+  if (kind < 0.75) result.jpeg_quality = 30 + int(66 * uniform(random));
+  if (kind > 0.55) result.noise = 2 + 10 * uniform(random);
+  return result;
+}
+
 torch::Tensor degrade(const torch::Tensor &high_res, const Degradation &degradation,
                       std::mt19937_64 &random) {
   auto blurred = high_res;

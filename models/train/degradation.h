@@ -35,6 +35,9 @@ struct Degradation {
   }
   /// What cameras, scalers and codecs do; each with its own probability.
   static Degradation draw(std::mt19937_64 &random);
+  /// Noise, compression or both: faults that show in the picture. (Another kernel or a little blur
+  /// does not, and to expect it costs fidelity on clean input.)
+  static Degradation draw_visible(std::mt19937_64 &random);
 };
 
 /// `high_res` [3, 4h, 4w] in [0, 1] made into [3, h, w], quantised to 8 bits.

@@ -7,11 +7,15 @@
 namespace livepeer::train {
 namespace {
 
+constexpr const char *experts[] = {"experts.0", "experts.1"};
+
 Weights with_constants(const Options &options, const NoiseSchedule &schedule) {
   Weights weights(options.seed, options.device);
-  weights.set_constant("gate", schedule.alphas_cumprod.sqrt());
-  weights.set_constant("text_origin",
-                       torch::zeros({unet_config(options).require<int64_t>("text_dim")}));
+  const auto origin = torch::zeros({unet_config(options).require<int64_t>("text_dim")});
+  for (const char *expert : experts) {
+    weights.set_constant(std::string(expert) + ".gate", schedule.alphas_cumprod.sqrt());
+    weights.set_constant(std::string(expert) + ".text_origin", origin);
+  }
   return weights;
 }
 
@@ -43,6 +47,7 @@ void EmbeddedModel::save(const Position &position) const {
   weights_.save(archive);
   archive.write("iteration", torch::tensor(position.iteration));
   archive.write("seconds", torch::tensor(position.seconds, torch::kDouble));
+  archive.write("texture", torch::tensor(position.texture));
   const std::string fresh = checkpoint_path() + ".new";
   archive.save_to(fresh);
   std::filesystem::rename(fresh, checkpoint_path());
@@ -53,12 +58,15 @@ bool EmbeddedModel::load(Position &position) {
   torch::serialize::InputArchive archive;
   archive.load_from(checkpoint_path());
   weights_.load(archive);
-  torch::Tensor iteration, seconds;
+  torch::Tensor iteration, seconds, texture;
   archive.read("iteration", iteration);
   archive.read("seconds", seconds);
-  position = {iteration.item<int64_t>(), seconds.item<double>()};
+  archive.read("texture", texture);
+  position = {iteration.item<int64_t>(), seconds.item<double>(), texture.item<bool>()};
   return true;
 }
+
+void EmbeddedModel::begin_texture() { weights_.copy(experts[0], experts[1]); }
 
 TextEmbeddings EmbeddedModel::encode(const std::vector<std::string> &prompts) const {
   std::vector<torch::Tensor> rows;
@@ -76,14 +84,16 @@ std::map<std::string, torch::Tensor> EmbeddedModel::shipped_weights() const {
   for (auto &[name, tensor] : widened) tensor = tensor.to(torch::kFloat);
   TensorMapSource source(widened);
   const CLIPTextModel text_encoder(text_encoder_config(), source);
-  result["text_origin"] =
-      text_encoder.forward(token_ids("").unsqueeze(0).to(options_.device)).pooled[0].contiguous();
+  const auto origin =
+      text_encoder.forward(token_ids("").unsqueeze(0).to(options_.device)).pooled[0];
+  for (const char *expert : experts)
+    result[std::string(expert) + ".text_origin"] = origin.contiguous();
   return result;
 }
 
-std::unique_ptr<FlatDenoiser> EmbeddedModel::shipped_denoiser() const {
+std::unique_ptr<DenoiserEnsemble> EmbeddedModel::shipped_denoiser() const {
   TensorMapSource source(shipped_weights());
-  return std::make_unique<FlatDenoiser>(unet_config(options_), source);
+  return std::make_unique<DenoiserEnsemble>(unet_config(options_), source);
 }
 
 }  // namespace livepeer::train

@@ -8,7 +8,7 @@
 #include "diffusion/noise_schedule.h"
 #include "nn/autoencoder_pixel_shuffle.h"
 #include "nn/clip_text_model.h"
-#include "nn/flat_denoiser.h"
+#include "nn/denoiser_ensemble.h"
 #include "train/options.h"
 #include "train/weights.h"
 
@@ -22,19 +22,23 @@ class EmbeddedModel {
   /// Where a run stands.
   struct Position {
     int64_t iteration = 0;
-    double seconds = 0;  ///< spent on this schedule, earlier runs included
+    double seconds = 0;    ///< spent on this schedule, earlier runs included
+    bool texture = false;  ///< the second expert has begun
   };
   void save(const Position &position) const;
   /// False where the options' folder holds no checkpoint; then nothing changed.
   bool load(Position &position);
 
+  /// Lets the second expert begin where the first one stands.
+  void begin_texture();
+
   /// What the denoiser takes for `prompts`: their pooled embeddings relative to the empty prompt's.
   TextEmbeddings encode(const std::vector<std::string> &prompts) const;
 
   /// The averaged weights as they ship: bfloat16, constants float32, and the empty prompt's pooled
-  /// embedding as the denoiser's text_origin.
+  /// embedding as the experts' text_origin.
   std::map<std::string, torch::Tensor> shipped_weights() const;
-  std::unique_ptr<FlatDenoiser> shipped_denoiser() const;
+  std::unique_ptr<DenoiserEnsemble> shipped_denoiser() const;
 
   const Options &options() const { return options_; }
   const NoiseSchedule &schedule() const { return schedule_; }
@@ -42,7 +46,7 @@ class EmbeddedModel {
   const Weights &weights() const { return weights_; }
   Weights &weights() { return weights_; }
   AutoencoderPixelShuffle &vae() { return vae_; }
-  FlatDenoiser &denoiser() { return denoiser_; }
+  DenoiserEnsemble &denoiser() { return denoiser_; }
 
  private:
   std::string checkpoint_path() const { return options_.out + "/checkpoint.pt"; }
@@ -51,7 +55,7 @@ class EmbeddedModel {
   NoiseSchedule schedule_, low_res_schedule_;
   Weights weights_;
   AutoencoderPixelShuffle vae_;
-  FlatDenoiser denoiser_;
+  DenoiserEnsemble denoiser_;
   CLIPTextModel text_encoder_;
 };
 

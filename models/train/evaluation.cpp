@@ -4,7 +4,9 @@
 
 #include "diffusion/schedulers/schedulers.h"
 #include "io/weights.h"
+#include "nn/autoencoder_pixel_shuffle.h"
 #include "nn/clip_text_model.h"
+#include "nn/denoiser_ensemble.h"
 #include "train/degradation.h"
 #include "train/validation.h"
 #include "train/words.h"
@@ -59,16 +61,13 @@ class Sampler {
   static WeightOptions options(bool bfloat16) {
     WeightOptions result;
     result.dtype = bfloat16 ? torch::kBFloat16 : torch::kFloat;
-    result.keep_float32 = [](const std::string &name) {
-      return name == "gate" || name == "text_origin";
-    };
     return result;
   }
   double temperature_;
   Config scheduler_;
   AutoencoderPixelShuffle vae_;
   WeightSource weights_;
-  FlatDenoiser denoiser_;
+  DenoiserEnsemble denoiser_;
   TextEmbeddings text_;
 };
 

@@ -48,6 +48,7 @@ Setters setters(CommandLine &line) {
           {"--minutes", number(o.minutes)},
           {"--iterations", integer(o.iterations)},
           {"--stop-after", integer(o.stop_after)},
+          {"--fidelity-share", number(o.fidelity_share)},
           {"--clean-share", number(o.clean_share)},
           {"--word-share", number(o.word_share)},
           {"--noise-free-share", number(o.noise_free_share)},

@@ -9,14 +9,15 @@ constexpr int64_t text_dim = 64;
 }  // namespace
 
 Config unet_config(const Options &options) {
-  return {{{"_class_name", "FlatDenoiser"},
+  return {{{"_class_name", "DenoiserEnsemble"},
            {"in_channels", 51},
            {"out_channels", 48},
            {"channels", options.channels},
            {"num_blocks", options.blocks},
            {"embedding_dim", 128},
            {"text_dim", text_dim},
-           {"num_train_timesteps", train_timesteps}},
+           {"num_train_timesteps", train_timesteps},
+           {"first_expert_from", train_timesteps - 1}},
           "unet/config.json"};
 }
 

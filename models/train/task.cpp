@@ -52,9 +52,15 @@ std::string describe_fault(Degradation &degradation, std::mt19937_64 &random) {
 Task Task::draw(const Options &options, const std::string &domain, std::mt19937_64 &random) {
   std::uniform_real_distribution<double> uniform(0, 1);
   Task task;
-  const bool words = uniform(random) < options.word_share;
-  if (uniform(random) >= options.clean_share) task.degradation = Degradation::draw(random);
-  if (!words) return task;
+  if (uniform(random) >= options.word_share) {
+    if (uniform(random) >= options.noise_free_share) {
+      task.noise_level = std::uniform_int_distribution<int64_t>(1, options.max_noise_level)(random);
+      if (uniform(random) < 0.5) task.degradation = Degradation::draw(random);
+    } else if (uniform(random) >= options.clean_share) {
+      task.degradation = Degradation::draw_visible(random);
+    }
+    return task;
+  }
 
   Words parts;
   switch (std::discrete_distribution<int>({30, 20, 25, 15, 10})(random)) {
@@ -73,7 +79,6 @@ Task Task::draw(const Options &options, const std::string &domain, std::mt19937_
       }
       break;
     case 2:
-      task.degradation = {};
       parts.push_back(describe_fault(task.degradation, random));
       break;
     case 3:

@@ -10,10 +10,8 @@
 namespace livepeer::train {
 namespace {
 
-constexpr double warm_up = 100;         // iterations
-constexpr double fidelity_phase = 0.6;  // of the schedule: mostly pure noise
-constexpr double squared_share = 0.25;  // brings both losses' gradients to one scale
-constexpr double charbonnier = 0.05;    // below this an error counts squared
+constexpr double warm_up = 100;       // iterations
+constexpr double charbonnier = 0.05;  // below this an error counts squared
 
 class Stopwatch {
  public:
@@ -47,26 +45,35 @@ double Trainer::progress() const {
 }
 
 double Trainer::step(const Batch &batch, double progress) {
+  const bool texture = progress >= options_.fidelity_share;
+  if (texture && !position_.texture) model_.begin_texture();
+  position_.texture = texture;
+  const double part = texture ? (progress - options_.fidelity_share) / (1 - options_.fidelity_share)
+                              : progress / options_.fidelity_share;
+
   const torch::Device device(options_.device);
   const int64_t count = batch.high_res.size(0), last = model_.schedule().size() - 1;
-  auto generator =
-      at::detail::createCPUGenerator(iteration_seed(~options_.seed, position_.iteration));
-  const auto at_last = torch::rand({count}, generator) < (progress < fidelity_phase ? 0.75 : 0.4);
-  const auto timesteps =
-      torch::where(at_last, torch::full({count}, last, torch::kLong),
-                   torch::randint(0, last + 1, {count}, generator, torch::kLong));
-  const auto noise = torch::randn(
-      {count, model_.vae().latent_channels(), batch.low_res.size(2), batch.low_res.size(3)},
-      generator);
-
   const auto latents =
       model_.vae().encode(batch.high_res, batch.low_res) * model_.vae().scaling_factor();
+  // At the last timestep the networks see nothing of the noise, and v does not depend on it.
+  auto timesteps = torch::full({count}, last, torch::kLong);
+  auto noise = torch::zeros_like(latents);
+  if (texture) {
+    const auto generator =
+        at::detail::createCPUGenerator(iteration_seed(~options_.seed, position_.iteration));
+    timesteps = torch::randint(0, last, {count}, generator, torch::kLong);
+    noise = torch::randn(latents.sizes(), generator);
+  }
   const auto noised = model_.schedule().add_noise(latents, noise, timesteps);
   const auto target = model_.schedule().velocity(latents, noise, timesteps).to(device);
   const auto sample = torch::cat({noised, batch.low_res}, 1).to(device);
 
-  const TextEmbeddings text =
-      options_.word_share > 0 ? model_.encode(batch.prompts) : TextEmbeddings{};
+  TextEmbeddings text;
+  if (options_.word_share > 0) {
+    // The first expert has learnt to rely on the text encoder; the second takes it as it is.
+    const torch::AutoGradMode learn(!texture);
+    text = model_.encode(batch.prompts);
+  }
   torch::Tensor prediction;
   {
     const Autocast autocast(device.type(), options_.bfloat16);
@@ -76,14 +83,12 @@ double Trainer::step(const Batch &batch, double progress) {
   // Robust at pure noise, where the error is that of plain super-resolution; squared elsewhere,
   // where the denoised estimate must be the posterior's mean. Nearly clean latents count less.
   const auto squared = (prediction - target).square();
-  const auto robust = (squared + charbonnier * charbonnier).sqrt() - charbonnier;
   const auto signal = model_.schedule().alphas_cumprod.index_select(0, timesteps);
-  const auto weight =
-      squared_share * (5 * (1 - signal)).clamp_max(1).to(device).view({-1, 1, 1, 1});
-  const auto loss =
-      torch::where(at_last.to(device).view({-1, 1, 1, 1}), robust, squared * weight).mean();
+  const auto weight = (5 * (1 - signal)).clamp_max(1).to(device).view({-1, 1, 1, 1});
+  const auto loss = texture ? (squared * weight).mean()
+                            : ((squared + charbonnier * charbonnier).sqrt() - charbonnier).mean();
   loss.backward();
-  model_.weights().update(learning_rate(options_.learning_rate, position_.iteration, progress));
+  model_.weights().update(learning_rate(options_.learning_rate, position_.iteration, part));
   ++position_.iteration;
   return loss.item<double>();
 }

@@ -34,7 +34,7 @@ torch::Tensor reference_planes(const Picture &picture) {
          255;
 }
 
-ValidationResult validate(const std::vector<Picture> &pictures, FlatDenoiser &denoiser,
+ValidationResult validate(const std::vector<Picture> &pictures, Denoiser &denoiser,
                           AutoencoderPixelShuffle &vae, int64_t last_timestep,
                           torch::Device device) {
   torch::NoGradGuard no_grad;

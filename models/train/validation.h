@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "diffusion/components.h"
 #include "nn/autoencoder_pixel_shuffle.h"
-#include "nn/flat_denoiser.h"
 #include "train/picture_set.h"
 
 namespace livepeer::train {
@@ -25,7 +25,7 @@ struct ValidationResult {
 
 /// One step from pure noise on clean, antialiased bicubic input. Meant for a denoiser in the type
 /// it will ship in; runs without gradients.
-ValidationResult validate(const std::vector<Picture> &pictures, FlatDenoiser &denoiser,
+ValidationResult validate(const std::vector<Picture> &pictures, Denoiser &denoiser,
                           AutoencoderPixelShuffle &vae, int64_t last_timestep,
                           torch::Device device);
 

@@ -7,7 +7,25 @@
 namespace livepeer::train {
 namespace {
 
-constexpr double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-8, weight_decay = 1e-4, max_norm = 1.0;
+constexpr double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-8, weight_decay = 1e-4, max_norm = 1.0,
+                 momentum = 0.95;
+
+/// The matrix [out, in * kernel] of a convolution's gradient made nearly orthogonal (all singular
+/// values near one) by a quintic Newton-Schulz iteration, and scaled to the size of AdamW's
+/// updates: the Muon optimizer (Jordan et al. 2024; scale: Liu et al. 2025, "Muon is scalable for
+/// LLM training"). Far fewer iterations than AdamW for the same error here.
+torch::Tensor orthogonalised(const torch::Tensor &gradient) {
+  auto x = gradient.flatten(1);
+  const int64_t rows = x.size(0), columns = x.size(1);
+  if (rows > columns) x = x.t();
+  x = x / (x.norm() + 1e-7);
+  for (int i = 0; i < 5; ++i) {
+    const auto gram = x.mm(x.t());
+    x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram.mm(gram)).mm(x);
+  }
+  if (rows > columns) x = x.t();
+  return (x * (0.2 * std::sqrt(double(std::max(rows, columns))))).view_as(gradient);
+}
 
 bool ends_with(const std::string &text, const std::string &end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
@@ -52,33 +70,52 @@ torch::Tensor Weights::initial(const std::string &name, at::IntArrayRef shape) {
   return torch::randn(shape, random_) * (std::sqrt(2 / fan_in) * (residual ? 0.1 : 1));
 }
 
-double Weights::update(double learning_rate) {
+void Weights::Parameter::adamw(double learning_rate, double clip, int64_t updates) {
+  const auto gradient = value.grad() * clip;
+  moment1.lerp_(gradient, 1 - beta1);
+  moment2.mul_(beta2).addcmul_(gradient, gradient, 1 - beta2);
+  const double correction1 = 1 - std::pow(beta1, double(updates));
+  const double correction2 = 1 - std::pow(beta2, double(updates));
+  if (value.dim() > 1) value.mul_(1 - learning_rate * weight_decay);
+  value.addcdiv_(moment1, (moment2 / correction2).sqrt_().add_(epsilon),
+                 -learning_rate / correction1);
+}
+
+void Weights::Parameter::muon(double learning_rate) {
+  const auto &gradient = value.grad();
+  moment1.mul_(momentum).add_(gradient);
+  value.mul_(1 - learning_rate * weight_decay);
+  value.sub_(orthogonalised(gradient + moment1 * momentum), learning_rate);
+}
+
+void Weights::update(double learning_rate) {
   torch::NoGradGuard no_grad;
   ++updates_;
   torch::Tensor square = torch::zeros({}, device_);
   for (const auto &[name, parameter] : parameters_)
     if (parameter.value.grad().defined()) square += parameter.value.grad().square().sum();
-  const double norm = std::sqrt(square.item<double>());
-  const double clip = std::min(1.0, max_norm / (norm + 1e-6));
-  const double correction1 = 1 - std::pow(beta1, double(updates_));
-  const double correction2 = 1 - std::pow(beta2, double(updates_));
+  const double clip = std::min(1.0, max_norm / (std::sqrt(square.item<double>()) + 1e-6));
   // Young averages follow quickly, or they would remember the random start.
   const double decay = std::min(0.999, double(1 + updates_) / double(10 + updates_));
   for (auto &[name, parameter] : parameters_) {
-    auto &gradient = parameter.value.mutable_grad();
-    if (gradient.defined()) {
-      gradient.mul_(clip);
-      parameter.moment1.lerp_(gradient, 1 - beta1);
-      parameter.moment2.mul_(beta2).addcmul_(gradient, gradient, 1 - beta2);
-      if (parameter.value.dim() > 1) parameter.value.mul_(1 - learning_rate * weight_decay);
-      parameter.value.addcdiv_(parameter.moment1,
-                               (parameter.moment2 / correction2).sqrt_().add_(epsilon),
-                               -learning_rate / correction1);
-      gradient.reset();
-    }
+    if (!parameter.value.grad().defined()) continue;
+    if (parameter.value.dim() == 4)
+      parameter.muon(learning_rate);
+    else
+      parameter.adamw(learning_rate, clip, updates_);
+    parameter.value.mutable_grad().reset();
     parameter.average.lerp_(parameter.value, 1 - decay);
   }
-  return norm;
+}
+
+void Weights::copy(const std::string &from, const std::string &to) {
+  torch::NoGradGuard no_grad;
+  for (const auto &[name, source] : parameters_) {
+    if (name.rfind(from, 0) != 0) continue;
+    Parameter &target = parameters_.at(to + name.substr(from.size()));
+    target.value.copy_(source.average);
+    target.average.copy_(source.average);
+  }
 }
 
 std::map<std::string, torch::Tensor> Weights::average(torch::ScalarType type) const {

@@ -11,8 +11,8 @@
 namespace livepeer::train {
 
 /// The parameters being trained, by name: master weights in float32, their running average (what
-/// is validated and exported) and AdamW's moments. As a ParameterSource it makes the parameter a
-/// module asks for, the first time it asks.
+/// is validated and exported) and the optimizer's moments. As a ParameterSource it makes the
+/// parameter a module asks for, the first time it asks.
 class Weights : public ParameterSource {
  public:
   Weights(uint64_t seed, torch::Device device);
@@ -21,9 +21,11 @@ class Weights : public ParameterSource {
 
   torch::Tensor get(std::initializer_list<std::string> names, at::IntArrayRef shape) override;
 
-  /// One AdamW update with gradients clipped to norm 1, then the average; clears the gradients.
-  /// Returns the gradient norm before clipping.
-  double update(double learning_rate);
+  /// One update of every parameter that has a gradient: Muon for convolutions, AdamW with gradients
+  /// clipped to norm 1 for the rest. Then the averages; clears the gradients.
+  void update(double learning_rate);
+  /// Lets the parameters called `to`... begin where those called `from`... stand on average.
+  void copy(const std::string &from, const std::string &to);
   int64_t updates() const { return updates_; }
 
   /// Averages and constants, cut off from training, cast to `type` (constants stay float32).
@@ -36,6 +38,8 @@ class Weights : public ParameterSource {
  private:
   struct Parameter {
     torch::Tensor value, average, moment1, moment2;
+    void adamw(double learning_rate, double clip, int64_t updates);
+    void muon(double learning_rate);
   };
   torch::Tensor initial(const std::string &name, at::IntArrayRef shape);
 

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "nn/flat_denoiser.h"
+#include "nn/denoiser_ensemble.h"
 #include "nn/random_parameters.h"
 
 namespace livepeer {
@@ -125,6 +125,32 @@ TEST_F(FlatDenoiserTest, TilesWithAHaloAreExact) {
                                whole.narrow(2, y, height).narrow(3, x, width)))
           << "type " << torch::toString(type) << " at " << x << ", " << y;
     }
+  }
+}
+
+TEST_F(FlatDenoiserTest, AnEnsembleAsksTheExpertOfTheTimestep) {
+  nlohmann::json keys = config(1).json();
+  keys["first_expert_from"] = 9;
+  RandomParameters source(5);
+  DenoiserEnsemble ensemble(Config(keys, "config.json"), source);
+  FlatDenoiser first(config(1), ParameterScope(source) / "experts.0");
+  FlatDenoiser second(config(1), ParameterScope(source) / "experts.1");
+
+  torch::NoGradGuard no_grad;
+  const auto sample = torch::randn({3, 51, 6, 5});
+  const auto timesteps = torch::tensor({9.0, 9.0, 8.0});
+  const auto level = torch::zeros({3}, torch::kLong);
+  const auto mixed = ensemble.forward(sample, timesteps, {}, level);
+  for (int64_t i = 0; i < 3; ++i) {
+    FlatDenoiser &expert = i < 2 ? first : second;
+    EXPECT_TRUE(
+        torch::equal(mixed[i], expert.forward(sample.narrow(0, i, 1), timesteps.narrow(0, i, 1), {},
+                                              level.narrow(0, i, 1))[0]))
+        << i;
+    EXPECT_TRUE(
+        torch::equal(mixed[i], ensemble.forward(sample.narrow(0, i, 1), timesteps.narrow(0, i, 1),
+                                                {}, level.narrow(0, i, 1))[0]))
+        << i;
   }
 }
 

@@ -49,7 +49,10 @@ bool equal(const std::map<std::string, torch::Tensor> &a,
          });
 }
 
-TEST(Training, OverfitsOneBatch) {
+/// Both experts: at the start of the schedule the first one learns, at the end the second.
+struct TrainingPart : testing::TestWithParam<double> {};
+
+TEST_P(TrainingPart, OverfitsOneBatch) {
   Options options = small("overfit");
   options.distinct_batches = 1;
   Trainer trainer(options, drawings(), {});
@@ -57,10 +60,31 @@ TEST(Training, OverfitsOneBatch) {
   const NoiseSchedule &low_res_schedule = trainer.model().low_res_schedule();
   const Batch batch = BatchSource(options, pictures, low_res_schedule).make(0);
   double first = 0, last = 0;
-  for (int i = 0; i < 20; ++i) first += trainer.step(batch, 0);
-  for (int i = 0; i < 300; ++i) trainer.step(batch, 0);
-  for (int i = 0; i < 20; ++i) last += trainer.step(batch, 0);
-  EXPECT_LT(last, 0.35 * first);
+  for (int i = 0; i < 20; ++i) first += trainer.step(batch, GetParam());
+  for (int i = 0; i < 300; ++i) trainer.step(batch, GetParam());
+  for (int i = 0; i < 20; ++i) last += trainer.step(batch, GetParam());
+  EXPECT_LT(last, 0.5 * first);
+}
+
+INSTANTIATE_TEST_SUITE_P(BothExperts, TrainingPart, testing::Values(0.0, 0.7));
+
+TEST(Training, TheSecondExpertBeginsWhereTheFirstOneStands) {
+  const Options options = small("experts");
+  Trainer trainer(options, drawings(), {});
+  const PictureSet pictures(drawings(), options.patch * 4);
+  const Batch batch = BatchSource(options, pictures, trainer.model().low_res_schedule()).make(0);
+  const auto weight = [&](const char *expert) {
+    return trainer.model()
+        .weights()
+        .average(torch::kFloat)
+        .at(std::string(expert) + ".blocks.0.conv1.weight");
+  };
+  for (int i = 0; i < 3; ++i) trainer.step(batch, 0);
+  const auto first = weight("experts.0");
+  EXPECT_GT((weight("experts.1") - first).abs().max().item<double>(), 0.1);
+  trainer.step(batch, 1);  // the learning rate is almost zero by now
+  EXPECT_LT((weight("experts.1") - first).abs().max().item<double>(), 1e-3);
+  EXPECT_TRUE(torch::equal(weight("experts.0"), first));
 }
 
 TEST(Training, AResumedRunEqualsAnUninterruptedOne) {
@@ -101,11 +125,8 @@ TEST(Training, ExportsASnapshotThatLoads) {
   export_snapshot(folder, model, {});
   WeightOptions loading;
   loading.dtype = torch::kBFloat16;
-  loading.keep_float32 = [](const std::string &name) {
-    return name == "gate" || name == "text_origin";
-  };
   WeightSource source({folder + "/unet/diffusion_pytorch_model.safetensors"}, loading);
-  FlatDenoiser loaded(Config::read(folder + "/unet/config.json"), source);
+  DenoiserEnsemble loaded(Config::read(folder + "/unet/config.json"), source);
   source.finish();
   EXPECT_TRUE(source.unused().empty());
   torch::NoGradGuard no_grad;
