@@ -3,14 +3,17 @@
 #include <string>
 #include <vector>
 
+#include "train/degradation.h"
 #include "train/picture_set.h"
+#include "train/sampler.h"
 
 namespace livepeer::train {
 
-/// Means over a set of pictures, each shrunk by antialiased bicubic and enlarged again.
+/// Means over a set of pictures, each shrunk and enlarged again.
 struct Quality {
   double psnr_y = 0;       ///< dB, luma, against the original
   double sharpness = 0;    ///< mean absolute Laplacian of the luma, of the original's
+  double texture = 0;      ///< mean square of the Laplacian, of the original's
   double consistency = 0;  ///< dB: the result shrunk again against the input
 };
 
@@ -19,16 +22,20 @@ struct EvaluationRow {
   Quality quality;
 };
 
-struct EvaluationSettings {
-  std::vector<int> steps = {1, 2, 4, 8};
-  double noise_temperature = 1;
-  std::string prompt;
-  bool bfloat16 = true;  ///< else float32
+/// What `evaluate` measures.
+enum class EvaluationTable {
+  steps,   ///< bicubic, Lanczos, and the snapshot at several numbers of steps, on clean input
+  faults,  ///< input with each fault: Lanczos, and the snapshot plain, at noise levels, by the word
+  words    ///< every known word against the empty prompt, on clean input
 };
 
-/// Bicubic and Lanczos enlargement, and the snapshot in `folder` at each number of steps, with seed
-/// 0, no guidance and noise level 0.
-std::vector<EvaluationRow> evaluate(const std::string &folder, const std::vector<Picture> &pictures,
+struct EvaluationSettings {
+  EvaluationTable table = EvaluationTable::steps;
+  std::vector<int> steps = {1, 2, 4, 8};  ///< the other tables use the first one
+  SamplerSettings sampler;
+};
+
+std::vector<EvaluationRow> evaluate(Sampler &sampler, const std::vector<Picture> &pictures,
                                     const EvaluationSettings &settings);
 
 }  // namespace livepeer::train

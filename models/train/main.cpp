@@ -59,7 +59,21 @@ Setters setters(CommandLine &line) {
           {"--device", text(o.device)},
           {"--precision", [&o](const std::string &value) { o.bfloat16 = value != "float32"; }},
           {"--default-steps", integer(line.defaults.steps)},
-          {"--prompt", text(line.evaluation.prompt)},
+          {"--prompt", text(line.evaluation.sampler.prompt)},
+          {"--negative-prompt", text(line.evaluation.sampler.negative_prompt)},
+          {"--guidance-scale", number(line.evaluation.sampler.guidance_scale)},
+          {"--noise-level", integer(line.evaluation.sampler.noise_level)},
+          {"--table",
+           [&line](const std::string &value) {
+             const std::map<std::string, EvaluationTable> tables = {
+                 {"steps", EvaluationTable::steps},
+                 {"faults", EvaluationTable::faults},
+                 {"words", EvaluationTable::words}};
+             const auto table = tables.find(value);
+             if (table == tables.end())
+               throw Error(ErrorKind::settings, "--table is steps, faults or words.");
+             line.evaluation.table = table->second;
+           }},
           {"--noise-temperature", number(line.defaults.noise_temperature)},
           {"--steps", [&line](const std::string &value) {
              line.evaluation.steps.clear();
@@ -100,13 +114,13 @@ void run_evaluation(const CommandLine &line) {
   require(line.snapshot, "--snapshot");
   require(line.options.validation, "--validation");
   EvaluationSettings settings = line.evaluation;
-  settings.noise_temperature = line.defaults.noise_temperature;
-  settings.bfloat16 = line.options.bfloat16;
-  std::printf("%-10s %8s %10s %12s\n", "", "PSNR-Y", "sharpness", "consistency");
+  settings.sampler.noise_temperature = line.defaults.noise_temperature;
+  Sampler sampler(line.snapshot, line.options.bfloat16);
+  std::printf("%-20s %8s %10s %8s %12s\n", "", "PSNR-Y", "sharpness", "texture", "consistency");
   for (const EvaluationRow &row :
-       evaluate(line.snapshot, read_picture_folder(line.options.validation, false), settings))
-    std::printf("%-10s %8.3f %10.3f %12.2f\n", row.name.c_str(), row.quality.psnr_y,
-                row.quality.sharpness, row.quality.consistency);
+       evaluate(sampler, read_picture_folder(line.options.validation, false), settings))
+    std::printf("%-20s %8.3f %10.3f %8.3f %12.2f\n", row.name.c_str(), row.quality.psnr_y,
+                row.quality.sharpness, row.quality.texture, row.quality.consistency);
 }
 
 void run_credits(const CommandLine &line) {
