@@ -18,7 +18,7 @@ torch::Tensor laplacian(const torch::Tensor &picture) {
   return at::conv2d(y, kernel);
 }
 
-double mean(const torch::Tensor &values) { return values.mean().item<double>(); }
+double average(const torch::Tensor &values) { return values.mean().item<double>(); }
 
 Quality measure(const std::vector<Picture> &pictures, const Degradation &degradation,
                 const Enlarge &enlarge) {
@@ -30,8 +30,8 @@ Quality measure(const std::vector<Picture> &pictures, const Degradation &degrada
     const auto result = quantised(enlarge(low_res));
     const auto edges = laplacian(result), true_edges = laplacian(high_res);
     sum.psnr_y += psnr_y(result, high_res);
-    sum.sharpness += mean(edges.abs()) / mean(true_edges.abs());
-    sum.texture += mean(edges.square()) / mean(true_edges.square());
+    sum.sharpness += average(edges.abs()) / average(true_edges.abs());
+    sum.texture += average(edges.square()) / average(true_edges.square());
     sum.consistency += psnr_y(shrink(result, Kernel::cubic), low_res, 1);
   }
   const auto count = double(pictures.size());

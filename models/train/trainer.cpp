@@ -85,8 +85,16 @@ double Trainer::step(const Batch &batch, double progress) {
   const auto squared = (prediction - target).square();
   const auto signal = model_.schedule().alphas_cumprod.index_select(0, timesteps);
   const auto weight = (5 * (1 - signal)).clamp_max(1).to(device).view({-1, 1, 1, 1});
-  const auto loss = texture ? (squared * weight).mean()
-                            : ((squared + charbonnier * charbonnier).sqrt() - charbonnier).mean();
+  // Where the low-resolution picture carries much noise, errors are large by nature; without this
+  // they would drown the rest.
+  const auto level_noise =
+      1 - model_.low_res_schedule().alphas_cumprod.index_select(0, batch.noise_levels);
+  const double scale = model_.vae().scaling_factor();
+  const auto trust = (1 / (1 + level_noise * (scale * scale))).to(device).view({-1, 1, 1, 1});
+  const auto loss =
+      texture
+          ? (squared * (weight * trust)).mean()
+          : (((squared + charbonnier * charbonnier).sqrt() - charbonnier) * trust.sqrt()).mean();
   loss.backward();
   model_.weights().update(learning_rate(options_.learning_rate, position_.iteration, part));
   ++position_.iteration;
