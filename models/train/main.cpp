@@ -60,6 +60,7 @@ Setters setters(CommandLine &line) {
           {"--precision", [&o](const std::string &value) { o.bfloat16 = value != "float32"; }},
           {"--default-steps", integer(line.defaults.steps)},
           {"--prompt", text(line.evaluation.sampler.prompt)},
+          {"--inputs", text(line.evaluation.inputs)},
           {"--negative-prompt", text(line.evaluation.sampler.negative_prompt)},
           {"--guidance-scale", number(line.evaluation.sampler.guidance_scale)},
           {"--noise-level", integer(line.evaluation.sampler.noise_level)},
