@@ -25,14 +25,21 @@ Answer pipeline_fault(const std::string &cause) {
   return http_error(500, "Upscale pipeline error.");
 }
 
-void respond(SoupServerMessage *message, const Answer &answer) {
-  if (answer.status == 401) {
-    soup_message_headers_replace(soup_server_message_get_response_headers(message),
-                                 "WWW-Authenticate", "Bearer");
-  }
+void respond(SoupServerMessage *message, Answer answer) {
+  SoupMessageHeaders *headers = soup_server_message_get_response_headers(message);
+  if (answer.status == 401) soup_message_headers_replace(headers, "WWW-Authenticate", "Bearer");
+  soup_message_headers_replace(headers, "Content-Type", "application/json");
   soup_server_message_set_status(message, answer.status, nullptr);
-  soup_server_message_set_response(message, "application/json", SOUP_MEMORY_COPY,
-                                   answer.body.data(), answer.body.size());
+  soup_message_body_truncate(soup_server_message_get_response_body(message));
+  append_text(message, std::move(answer.body));
+}
+
+void append_text(SoupServerMessage *message, std::string text) {
+  auto *kept = new std::string(std::move(text));
+  g_autoptr(GBytes) bytes = g_bytes_new_with_free_func(
+      kept->data(), kept->size(), [](gpointer text) { delete static_cast<std::string *>(text); },
+      kept);
+  soup_message_body_append_bytes(soup_server_message_get_response_body(message), bytes);
 }
 
 }  // namespace upscale_server

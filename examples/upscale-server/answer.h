@@ -31,7 +31,10 @@ Answer no_capacity(const std::string &why);
 Answer out_of_memory();
 Answer pipeline_fault(const std::string &cause);
 
-/// Makes `answer` the response to `message`. A 401 gets its WWW-Authenticate header.
-void respond(SoupServerMessage *message, const Answer &answer);
+/// Makes `answer` the response to `message`, in place of any other. A 401 gets its WWW-Authenticate
+/// header.
+void respond(SoupServerMessage *message, Answer answer);
+/// Adds `text` to the body of the response without copying it.
+void append_text(SoupServerMessage *message, std::string text);
 
 }  // namespace upscale_server

@@ -39,10 +39,8 @@ void Exchange::end() {
   finished_handler_ = 0;
 }
 
-void Exchange::append_event(const char *name, const std::string &data) {
-  const std::string event = "event: " + std::string(name) + "\ndata: " + data + "\n\n";
-  soup_message_body_append(soup_server_message_get_response_body(message_.get()), SOUP_MEMORY_COPY,
-                           event.data(), event.size());
+void Exchange::append_event(const std::string &name, const std::string &data) {
+  append_text(message_.get(), "event: " + name + "\ndata: " + data + "\n\n");
 }
 
 void Exchange::progress(double fraction) {
@@ -51,22 +49,26 @@ void Exchange::progress(double fraction) {
   soup_server_message_unpause(message_.get());
 }
 
-void Exchange::settle(const Answer &answer) {
+void Exchange::settle(Answer answer) {
   if (ended_) return;
   end();
   if (!stream_) {
-    respond(message_.get(), answer);
+    respond(message_.get(), std::move(answer));
   } else {
-    Json data = Json::parse(answer.body);
-    if (answer.status != 200) data["status"] = answer.status;
-    append_event(answer.status == 200 ? "result" : "error", to_text(data));
+    if (answer.status == 200) {
+      append_event("result", answer.body);
+    } else {
+      Json data = Json::parse(answer.body);
+      data["status"] = answer.status;
+      append_event("error", to_text(data));
+    }
     soup_message_body_complete(soup_server_message_get_response_body(message_.get()));
   }
   soup_server_message_unpause(message_.get());
 }
 
-void Exchange::give_up(const Answer &answer) {
-  settle(answer);
+void Exchange::give_up(Answer answer) {
+  settle(std::move(answer));
   const auto given_up = given_up_;  // it may destroy this object
   given_up();
 }

@@ -25,12 +25,12 @@ class Exchange {
   SoupServerMessage *message() const { return message_.get(); }
   void progress(double fraction);
   /// Sends the answer. Does nothing where the exchange has ended.
-  void settle(const Answer &answer);
+  void settle(Answer answer);
 
  private:
   void end();
-  void give_up(const Answer &answer);
-  void append_event(const char *name, const std::string &data);
+  void give_up(Answer answer);
+  void append_event(const std::string &name, const std::string &data);
 
   static gboolean client_left(gint fd, GIOCondition condition, gpointer data);
   static gboolean time_is_up(gpointer data);

@@ -51,6 +51,7 @@ HttpServer::HttpServer(const Options &options)
       log_(server_, metrics_),
       idle_(server_, unsigned(options.idle_seconds)),
       service_(options_, metrics_, log_) {
+  g_signal_connect(server_, "request-started", G_CALLBACK(on_start), nullptr);
   soup_server_add_early_handler(server_, nullptr, on_headers, this, nullptr);
   soup_server_add_handler(server_, nullptr, on_body, this, nullptr);
 }
@@ -87,9 +88,16 @@ const HttpServer::Route *HttpServer::find(SoupServerMessage *message) const {
   return nullptr;
 }
 
+/// What libsoup cannot read it refuses by itself, with a status of its choice and without a body.
+/// It then finds this one.
+void HttpServer::on_start(SoupServer *, SoupServerMessage *message, gpointer) {
+  respond(message, http_error(SOUP_STATUS_NONE, "This is not a request that HTTP/1.1 allows."));
+}
+
 void HttpServer::on_headers(SoupServer *, SoupServerMessage *message, const char *, GHashTable *,
                             gpointer data) {
   auto *self = static_cast<HttpServer *>(data);
+  soup_server_message_set_response(message, nullptr, SOUP_MEMORY_STATIC, nullptr, 0);
   const Route *route = self->find(message);
   if (route && route->serve == &HttpServer::take_picture && serves(route->method, message))
     self->service_.on_headers(message);
@@ -136,7 +144,7 @@ void HttpServer::send_resource(SoupServerMessage *message, const Route &route) {
   SoupMessageHeaders *headers = soup_server_message_get_response_headers(message);
   soup_message_headers_replace(headers, "Content-Security-Policy",
                                "default-src 'none'; script-src 'self'; style-src 'self'; "
-                               "img-src 'self' blob: data:; connect-src 'self'");
+                               "img-src 'self' blob: data:; connect-src 'self' data:");
   soup_message_headers_replace(headers, "X-Content-Type-Options", "nosniff");
   soup_server_message_set_status(message, 200, nullptr);
   gsize size = 0;

@@ -44,6 +44,7 @@ class HttpServer {
   Json identity() const;
   std::function<void(Json)> later(SoupServerMessage *message, const char *member);
 
+  static void on_start(SoupServer *server, SoupServerMessage *message, gpointer);
   static void on_headers(SoupServer *server, SoupServerMessage *message, const char *path,
                          GHashTable *query, gpointer self);
   static void on_body(SoupServer *server, SoupServerMessage *message, const char *path,

@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "http_server.h"
+#include "upscale_job.h"
 #include "warm_model.h"
 
 namespace upscale_server {
@@ -84,6 +85,7 @@ void share_heaps() {
 
 void serve(const Options &options) {
   const WarmModel model(options);
+  check_elements();
   HttpServer server(options);
   GMainLoop *loop = g_main_loop_new(nullptr, FALSE);
   const Shutdown shutdown(server, loop, options);

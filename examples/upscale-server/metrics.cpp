@@ -15,6 +15,7 @@ void write(std::ostream &out, const char *name, const char *type, const char *he
 
 std::string Metrics::text() const {
   std::ostringstream out;
+  out.precision(15);  // seconds add up
   out << "# HELP version Version of the server.\n# TYPE version gauge\n"
       << "version{app=\"livepeer-upscale-server\",version=\"" << PROJECT_VERSION << "\"} 1\n";
   out << "# HELP upscale_requests_total POST requests answered.\n"

@@ -49,14 +49,15 @@ void choose_model(const char *model, const char *model_id, Options &options) {
     options.model_id = env_id.empty() ? name_of_model(options.model) : env_id;
 }
 
-bool choose_port(gint64 port, Options &options) {
-  const std::string text = env("PORT");
-  if (port < 0 && !text.empty()) {
-    if (!g_ascii_string_to_signed(text.c_str(), 10, 0, 65535, &port, nullptr))
-      return fail("PORT must be a number from 0 to 65535, not '" + text + "'");
-  }
-  if (port > 65535) return fail("--port must be at most 65535");
-  if (port >= 0) options.port = uint16_t(port);
+bool choose_port(const char *argument, Options &options) {
+  const std::string variable = env("PORT");
+  if (!argument && variable.empty()) return true;
+  const std::string text = argument ? argument : variable;
+  gint64 port = 0;
+  if (!g_ascii_string_to_signed(text.c_str(), 10, 0, 65535, &port, nullptr))
+    return fail(std::string(argument ? "--port" : "PORT") +
+                " must be a number from 0 to 65535, not '" + text + "'");
+  options.port = uint16_t(port);
   return true;
 }
 
@@ -105,13 +106,12 @@ void log_ignored_variables() {
 }  // namespace
 
 OptionsResult read_options(int argc, char **argv, Options &options) {
-  g_autofree char *host = nullptr, *model = nullptr, *model_id = nullptr;
+  g_autofree char *host = nullptr, *port = nullptr, *model = nullptr, *model_id = nullptr;
   g_auto(GStrv) properties = nullptr;
-  gint64 port = -1;
   gboolean no_checker = FALSE, version = FALSE, verbose = FALSE;
   const GOptionEntry entries[] = {
       {"host", 0, 0, G_OPTION_ARG_STRING, &host, "Address to listen on (127.0.0.1)", "ADDRESS"},
-      {"port", 0, 0, G_OPTION_ARG_INT64, &port, "Port to listen on (8000; 0: any)", "N"},
+      {"port", 0, 0, G_OPTION_ARG_STRING, &port, "Port to listen on (8000; 0: any)", "N"},
       {"model", 0, 0, G_OPTION_ARG_STRING, &model,
        "Model folder or id to load (the embedded default)", "MODEL"},
       {"model-id", 0, 0, G_OPTION_ARG_STRING, &model_id, "What to call the model", "ID"},

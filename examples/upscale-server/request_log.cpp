@@ -5,6 +5,7 @@ namespace {
 
 constexpr const char *kEntry = "upscale-server-log-entry";
 constexpr size_t kMaxPath = 120;
+constexpr unsigned kAborted = 0;  // in place of a status: the client did not wait for its answer
 
 struct Entry {
   gint64 start = g_get_monotonic_time();
@@ -21,7 +22,7 @@ Entry *entry_of(SoupServerMessage *message) {
 RequestLog::RequestLog(SoupServer *server, Metrics &metrics) : metrics_(metrics) {
   g_signal_connect(server, "request-started", G_CALLBACK(started), this);
   g_signal_connect(server, "request-finished", G_CALLBACK(finished), this);
-  g_signal_connect(server, "request-aborted", G_CALLBACK(finished), this);
+  g_signal_connect(server, "request-aborted", G_CALLBACK(aborted), this);
 }
 
 void RequestLog::started(SoupServer *, SoupServerMessage *message, gpointer) {
@@ -36,6 +37,10 @@ void RequestLog::finished(SoupServer *, SoupServerMessage *message, gpointer sel
   static_cast<RequestLog *>(self)->write(message, soup_server_message_get_status(message));
 }
 
+void RequestLog::aborted(SoupServer *, SoupServerMessage *message, gpointer self) {
+  static_cast<RequestLog *>(self)->write(message, kAborted);
+}
+
 void RequestLog::annotate(SoupServerMessage *message, const std::string &words) {
   if (Entry *entry = entry_of(message)) entry->words += " " + words;
 }
@@ -47,9 +52,10 @@ void RequestLog::write(SoupServerMessage *message, unsigned status) {
   if (!entry || !uri || !method) return;
   g_autofree char *path = g_strescape(g_uri_get_path(uri), nullptr);
   const double seconds = double(g_get_monotonic_time() - entry->start) / G_USEC_PER_SEC;
-  g_message("%s %.8s %.*s %u %.3f s%s", entry->client.c_str(), method, int(kMaxPath), path, status,
-            seconds, entry->words.c_str());
-  if (soup_server_message_get_method(message) == SOUP_METHOD_POST) metrics_.post_requests[status]++;
+  const std::string outcome = status == kAborted ? "aborted" : std::to_string(status);
+  g_message("%s %.8s %.*s %s %.3f s%s", entry->client.c_str(), method, int(kMaxPath), path,
+            outcome.c_str(), seconds, entry->words.c_str());
+  if (method == SOUP_METHOD_POST && status != kAborted) metrics_.post_requests[status]++;
 }
 
 }  // namespace upscale_server

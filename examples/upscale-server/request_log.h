@@ -21,6 +21,7 @@ class RequestLog {
  private:
   static void started(SoupServer *server, SoupServerMessage *message, gpointer self);
   static void finished(SoupServer *server, SoupServerMessage *message, gpointer self);
+  static void aborted(SoupServer *server, SoupServerMessage *message, gpointer self);
 
   Metrics &metrics_;
 };

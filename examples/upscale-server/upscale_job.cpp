@@ -65,6 +65,14 @@ JobResult fault(const std::string &message) {
   return result;
 }
 
+RunningElementPtr parse_pipeline() {
+  g_autoptr(GError) error = nullptr;
+  GstElement *made = gst_parse_launch_full(kPipeline, nullptr, GST_PARSE_FLAG_FATAL_ERRORS, &error);
+  if (!made)
+    throw std::runtime_error(std::string("the pipeline cannot be made: ") + error->message);
+  return RunningElementPtr(GST_ELEMENT(gst_object_ref_sink(made)));
+}
+
 /// Lets the streaming thread leave the decoder before anything else is stopped: gdkpixbufdec gives
 /// its buffer pool away on a state change without waiting for a picture that it is decoding. First
 /// what the thread may be waiting for, then the source, whose thread it is.
@@ -100,6 +108,8 @@ void read_element_message(const GstStructure *structure, const UpscaleJob::Progr
 
 }  // namespace
 
+void check_elements() { parse_pipeline(); }
+
 UpscaleJob::UpscaleJob(const Options &options, const UpscaleRequest &request,
                        const PictureHeader &header)
     : options_(options),
@@ -116,10 +126,7 @@ void UpscaleJob::cancel() {
 }
 
 RunningElementPtr UpscaleJob::make_pipeline() const {
-  g_autoptr(GError) error = nullptr;
-  GstElement *made = gst_parse_launch_full(kPipeline, nullptr, GST_PARSE_FLAG_FATAL_ERRORS, &error);
-  if (!made) throw std::runtime_error(error->message);
-  RunningElementPtr pipeline(GST_ELEMENT(gst_object_ref_sink(made)));
+  RunningElementPtr pipeline = parse_pipeline();
   gst_element_set_bus(pipeline.get(), bus_.get());
 
   const ElementPtr size = child(pipeline.get(), "size");
@@ -172,7 +179,8 @@ JobResult UpscaleJob::run(const Progress &progress) {
   try {
     const RunningElementPtr pipeline = make_pipeline();
     feed(pipeline.get());
-    gst_element_set_state(pipeline.get(), GST_STATE_PLAYING);
+    if (gst_element_set_state(pipeline.get(), GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE)
+      gst_bus_post(bus_.get(), gst_message_new_eos(nullptr));  // behind the error, if there is one
     result = watch(pipeline.get(), progress);
     leave_decoder(pipeline.get());
   } catch (const std::bad_alloc &) {

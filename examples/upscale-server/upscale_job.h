@@ -26,6 +26,9 @@ struct JobResult {
   std::string message;  ///< what went wrong
 };
 
+/// Throws std::runtime_error where GStreamer lacks an element of the pipeline.
+void check_elements();
+
 /// One picture on its way through a pipeline of its own. Made on the main thread, run on a worker.
 class UpscaleJob {
  public:

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <new>
+#include <stdexcept>
 
 #include "early_answer.h"
 #include "form.h"
@@ -13,10 +15,11 @@ namespace {
 
 double now() { return double(g_get_monotonic_time()) / G_USEC_PER_SEC; }
 
-goffset announced_length(SoupServerMessage *message) {
+/// A length below 0, or above what 63 bits hold, is huge.
+uint64_t announced_length(SoupServerMessage *message) {
   SoupMessageHeaders *headers = soup_server_message_get_request_headers(message);
   return soup_message_headers_get_encoding(headers) == SOUP_ENCODING_CONTENT_LENGTH
-             ? soup_message_headers_get_content_length(headers)
+             ? uint64_t(soup_message_headers_get_content_length(headers))
              : 0;
 }
 
@@ -31,17 +34,46 @@ Answer too_large(int64_t most) {
                              std::to_string(most) + " bytes.");
 }
 
+Answer stopping() { return no_capacity("the server is stopping."); }
+
+Answer all_slots_taken() { return no_capacity("all slots are taken, try again later."); }
+
 constexpr const char *kUpload = "upscale-server-upload";
 
-/// What a request adds to the bytes that are held in incomplete bodies.
-struct Upload {
-  int64_t &total;
-  int64_t bytes = 0;
-  ~Upload() { total -= bytes; }
+/// A request that was taken and whose body is not complete.
+class Upload {
+ public:
+  Upload(size_t &uploads, int64_t &bytes_of_all) : uploads_(uploads), bytes_of_all_(bytes_of_all) {
+    uploads_++;
+  }
+  ~Upload() {
+    uploads_--;
+    bytes_of_all_ -= bytes_;
+  }
+  Upload(const Upload &) = delete;
+  Upload &operator=(const Upload &) = delete;
+
+  int64_t bytes() const { return bytes_; }
+  void add(int64_t bytes) {
+    bytes_ += bytes;
+    bytes_of_all_ += bytes;
+  }
+
+ private:
+  size_t &uploads_;
+  int64_t &bytes_of_all_;
+  int64_t bytes_ = 0;
 };
 
 void forget_upload(SoupServerMessage *message) {
   g_object_set_data(G_OBJECT(message), kUpload, nullptr);
+}
+
+/// In a time that does not tell how much of `text` is right.
+bool is_secret(std::string_view text, const std::string &secret) {
+  bool differs = text.size() != secret.size();
+  for (size_t i = 0; i < text.size(); i++) differs |= text[i] != secret[i % secret.size()];
+  return !differs;
 }
 
 std::string without_full_stop(std::string text) {
@@ -49,20 +81,33 @@ std::string without_full_stop(std::string text) {
   return text;
 }
 
-Answer picture_answer(const JobResult &result, const Json &seed) {
+void append_base64(GBytes *bytes, std::string &text) {
   gsize size = 0;
-  const auto *data = static_cast<const guchar *>(g_bytes_get_data(result.png.get(), &size));
-  g_autofree char *base64 = g_base64_encode(data, size);
-  const Json image = {{"url", std::string("data:image/png;base64,") + base64},
-                      {"seed", seed},
-                      {"nsfw", result.nsfw}};
-  return {200, to_text({{"images", Json::array({image})}})};
+  const auto *data = static_cast<const guchar *>(g_bytes_get_data(bytes, &size));
+  const size_t before = text.size();
+  text.resize(before + (size / 3 + 2) * 4);
+  gint state = 0, save = 0;
+  gsize length = g_base64_encode_step(data, size, FALSE, &text[before], &state, &save);
+  length += g_base64_encode_close(FALSE, &text[before + length], &state, &save);
+  text.resize(before + length);
+}
+
+/// Written without the JSON library, which would copy a picture of hundreds of megabytes twice.
+Answer picture_answer(const JobResult &result, const Json &seed) {
+  std::string body = R"({"images":[{"url":"data:image/png;base64,)";
+  append_base64(result.png.get(), body);
+  body += R"(","seed":)" + to_text(seed) + R"(,"nsfw":)" + to_text(result.nsfw) + "}]}";
+  return {200, std::move(body)};
 }
 
 Answer answer_to(const JobResult &result, const Json &seed) {
   switch (result.outcome) {
     case Outcome::done:
-      return picture_answer(result, seed);
+      try {
+        return picture_answer(result, seed);
+      } catch (const std::bad_alloc &) {
+        return out_of_memory();
+      }
     case Outcome::unreadable:
       return http_error(400, "The image cannot be decoded: " + result.message);
     case Outcome::model_failed:
@@ -71,7 +116,7 @@ Answer answer_to(const JobResult &result, const Json &seed) {
     case Outcome::out_of_memory:
       return out_of_memory();
     case Outcome::cancelled:
-      return no_capacity("the server is stopping.");
+      return stopping();
     case Outcome::fault:
       break;
   }
@@ -89,10 +134,13 @@ struct UpscaleService::Task {
 };
 
 UpscaleService::UpscaleService(const Options &options, Metrics &metrics, RequestLog &log)
-    : options_(options),
-      metrics_(metrics),
-      log_(log),
-      pool_(g_thread_pool_new(work, this, options.workers, FALSE, nullptr)) {}
+    : options_(options), metrics_(metrics), log_(log) {
+  // Exclusive: its threads are there from the start. One that is made when a picture needs it may
+  // be refused by the system, and the picture would wait for ever.
+  g_autoptr(GError) error = nullptr;
+  pool_ = g_thread_pool_new(work, this, options.workers, TRUE, &error);
+  if (error) throw std::runtime_error(std::string("no threads for --workers: ") + error->message);
+}
 
 UpscaleService::~UpscaleService() { g_thread_pool_free(pool_, FALSE, TRUE); }
 
@@ -102,7 +150,7 @@ bool UpscaleService::authorized(SoupServerMessage *message) const {
       soup_server_message_get_request_headers(message), "Authorization");
   constexpr const char *scheme = "Bearer ";
   if (!header || g_ascii_strncasecmp(header, scheme, strlen(scheme)) != 0) return false;
-  return options_.auth_token == header + strlen(scheme);
+  return is_secret(header + strlen(scheme), options_.auth_token);
 }
 
 bool UpscaleService::full() const {
@@ -111,9 +159,9 @@ bool UpscaleService::full() const {
 
 std::optional<Answer> UpscaleService::refuse(SoupServerMessage *message) const {
   if (!authorized(message)) return http_error(401, "Invalid bearer token.");
-  if (draining_) return no_capacity("the server is stopping.");
-  if (full()) return no_capacity("all slots are taken, try again later.");
-  if (announced_length(message) > options_.max_body) return too_large(options_.max_body);
+  if (drained_) return stopping();
+  if (full()) return all_slots_taken();
+  if (announced_length(message) > uint64_t(options_.max_body)) return too_large(options_.max_body);
   return std::nullopt;
 }
 
@@ -121,32 +169,38 @@ void UpscaleService::on_headers(SoupServerMessage *message) {
   if (const auto refusal = refuse(message))
     refuse_early(message, *refusal);
   else
-    count_upload(message);
+    take(message);
 }
 
-void UpscaleService::count_upload(SoupServerMessage *message) {
-  g_object_set_data_full(G_OBJECT(message), kUpload, new Upload{uploading_},
+void UpscaleService::take(SoupServerMessage *message) {
+  unanswered_++;
+  g_object_set_data_full(G_OBJECT(message), kUpload, new Upload(uploads_, upload_bytes_),
                          [](gpointer upload) { delete static_cast<Upload *>(upload); });
   g_signal_connect(message, "got-chunk", G_CALLBACK(got_chunk), this);
-  g_signal_connect(message, "finished", G_CALLBACK(forget_upload), nullptr);
+  g_signal_connect(message, "finished", G_CALLBACK(message_finished), this);
 }
 
 void UpscaleService::refuse_early(SoupServerMessage *message, const Answer &answer) {
-  forget_upload(message);
   log_.write(message, answer.status);
   answer_early(message, answer);
+}
+
+/// The same for a request that had been taken. Its signal "finished" will not come.
+void UpscaleService::refuse_upload(SoupServerMessage *message, const Answer &answer) {
+  const MessagePtr held = hold(message);
+  refuse_early(message, answer);
+  message_finished(message, this);
 }
 
 void UpscaleService::got_chunk(SoupServerMessage *message, GBytes *chunk, gpointer data) {
   auto *self = static_cast<UpscaleService *>(data);
   const Options &options = self->options_;
   auto *upload = static_cast<Upload *>(g_object_get_data(G_OBJECT(message), kUpload));
-  upload->bytes += int64_t(g_bytes_get_size(chunk));
-  self->uploading_ += int64_t(g_bytes_get_size(chunk));
-  if (upload->bytes > options.max_body)
-    self->refuse_early(message, too_large(options.max_body));
-  else if (self->uploading_ / options.max_body > options.workers + options.queue)
-    self->refuse_early(message, no_capacity("too much is being sent at once, try again later."));
+  upload->add(int64_t(g_bytes_get_size(chunk)));
+  if (upload->bytes() > options.max_body)
+    self->refuse_upload(message, too_large(options.max_body));
+  else if (self->upload_bytes_ / options.max_body > options.workers + options.queue)
+    self->refuse_upload(message, no_capacity("too much is being sent at once, try again later."));
 }
 
 void UpscaleService::on_body(SoupServerMessage *message) {
@@ -178,8 +232,10 @@ void UpscaleService::on_body(SoupServerMessage *message) {
                                 std::to_string(header->height) + " is more than the " +
                                 std::to_string(options_.max_pixels) +
                                 " pixels that this server takes."));
+  } else if (cancelled_) {
+    respond(message, stopping());
   } else if (full()) {  // others were quicker while the body was on its way
-    respond(message, no_capacity("all slots are taken, try again later."));
+    respond(message, all_slots_taken());
   } else {
     begin(message, request, *header);
   }
@@ -196,13 +252,12 @@ void UpscaleService::begin(SoupServerMessage *message, const UpscaleRequest &req
                                     " " + header.format + " steps " +
                                     std::to_string(request.steps) + " seed " +
                                     request.seed_as_json().dump());
-  unanswered_++;
-  g_signal_connect(message, "finished", G_CALLBACK(message_finished), this);
   waiting_.push_back(std::move(task));
   start_waiting();
 }
 
-void UpscaleService::message_finished(SoupServerMessage *, gpointer data) {
+void UpscaleService::message_finished(SoupServerMessage *message, gpointer data) {
+  forget_upload(message);
   auto *self = static_cast<UpscaleService *>(data);
   self->unanswered_--;
   self->check_drained();
@@ -237,42 +292,42 @@ void UpscaleService::work(gpointer data, gpointer pointer) {
     on_main_thread([task, fraction] { task->exchange->progress(fraction); });
   });
   const double seconds = now() - start;
-  const Answer answer = answer_to(result, task->job->seed_as_json());
-  const bool done = result.outcome == Outcome::done;
-  on_main_thread([self, task, answer, done, seconds] {
-    if (done) {
+  Answer answer = answer_to(result, task->job->seed_as_json());
+  on_main_thread([self, task, seconds, answer = std::move(answer)]() mutable {
+    if (answer.status == 200) {
       self->metrics_.pictures++;
       self->metrics_.seconds += seconds;
       self->metrics_.input_pixels +=
           uint64_t(task->job->header().width) * task->job->header().height;
     }
-    self->finish(task, answer);
+    self->finish(task, std::move(answer));
   });
 }
 
-void UpscaleService::finish(const TaskPtr &task, const Answer &answer) {
-  task->exchange->settle(answer);
+void UpscaleService::finish(const TaskPtr &task, Answer answer) {
+  task->exchange->settle(std::move(answer));
   running_.erase(std::find(running_.begin(), running_.end(), task));
   start_waiting();
   check_drained();
 }
 
 void UpscaleService::drain(std::function<void()> finished) {
-  draining_ = true;
   drained_ = std::move(finished);
   check_drained();
 }
 
 void UpscaleService::check_drained() {
-  if (drained_ && running_.empty() && unanswered_ == 0) drained_();
+  const size_t worth_waiting_for = unanswered_ - (cancelled_ ? uploads_ : 0);
+  if (drained_ && running_.empty() && worth_waiting_for == 0) drained_();
 }
 
 void UpscaleService::cancel_all() {
-  const Answer answer = no_capacity("the server is stopping.");
-  for (const TaskPtr &task : waiting_) task->exchange->settle(answer);
+  cancelled_ = true;
+  for (const TaskPtr &task : waiting_) task->exchange->settle(stopping());
   waiting_.clear();
   for (const TaskPtr &task : running_) task->job->cancel();
   count();
+  check_drained();
 }
 
 void UpscaleService::count() {

@@ -39,26 +39,28 @@ class UpscaleService {
              const PictureHeader &header);
   void start_waiting();
   void drop(Task *task);
+  void take(SoupServerMessage *message);
   void refuse_early(SoupServerMessage *message, const Answer &answer);
+  void refuse_upload(SoupServerMessage *message, const Answer &answer);
   void check_drained();
-  void finish(const TaskPtr &task, const Answer &answer);
+  void finish(const TaskPtr &task, Answer answer);
   void count();
 
   static void work(gpointer data, gpointer self);
-  void count_upload(SoupServerMessage *message);
   static void got_chunk(SoupServerMessage *message, GBytes *chunk, gpointer self);
   static void message_finished(SoupServerMessage *message, gpointer self);
 
   const Options &options_;
   Metrics &metrics_;
   RequestLog &log_;
-  GThreadPool *pool_;
+  GThreadPool *pool_ = nullptr;
   std::deque<TaskPtr> waiting_;
   std::vector<TaskPtr> running_;
-  int64_t uploading_ = 0;  ///< bytes of bodies that are not complete
-  size_t unanswered_ = 0;  ///< requests taken whose answer has not been sent to its end
-  bool draining_ = false;
-  std::function<void()> drained_;
+  size_t uploads_ = 0;        ///< requests taken whose body is not complete
+  int64_t upload_bytes_ = 0;  ///< what has come of those bodies
+  size_t unanswered_ = 0;     ///< requests taken whose answer has not been sent to its end
+  bool cancelled_ = false;
+  std::function<void()> drained_;  ///< set once the server drains
 };
 
 }  // namespace upscale_server

@@ -31,6 +31,7 @@ async function* events(response) {
     const {done, value} = await reader.read();
     if (done) return;
     text += value;
+    if (!value.includes('\n')) continue;  // in the middle of a picture, which may be long
     const blocks = text.split('\n\n');
     text = blocks.pop();
     for (const block of blocks) {
@@ -42,8 +43,8 @@ async function* events(response) {
 
 async function show(file, image) {
   shown.forEach(URL.revokeObjectURL);
-  const bytes = Uint8Array.from(atob(image.url.split(',')[1]), (c) => c.charCodeAt(0));
-  const after = URL.createObjectURL(new Blob([bytes], {type: 'image/png'}));
+  const picture = await (await fetch(image.url)).blob();
+  const after = URL.createObjectURL(picture);
   const before = URL.createObjectURL(file);
   shown = [after, before];
   at('after').src = at('download').href = after;
