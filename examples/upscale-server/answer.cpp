@@ -26,12 +26,19 @@ Answer pipeline_fault(const std::string &cause) {
 }
 
 void respond(SoupServerMessage *message, Answer answer) {
-  SoupMessageHeaders *headers = soup_server_message_get_response_headers(message);
-  if (answer.status == 401) soup_message_headers_replace(headers, "WWW-Authenticate", "Bearer");
-  soup_message_headers_replace(headers, "Content-Type", "application/json");
+  if (answer.status == 401) {
+    soup_message_headers_replace(soup_server_message_get_response_headers(message),
+                                 "WWW-Authenticate", "Bearer");
+  }
   soup_server_message_set_status(message, answer.status, nullptr);
+  set_body(message, std::move(answer.body));
+}
+
+void set_body(SoupServerMessage *message, std::string json) {
+  soup_message_headers_replace(soup_server_message_get_response_headers(message), "Content-Type",
+                               "application/json");
   soup_message_body_truncate(soup_server_message_get_response_body(message));
-  append_text(message, std::move(answer.body));
+  append_text(message, std::move(json));
 }
 
 void append_text(SoupServerMessage *message, std::string text) {

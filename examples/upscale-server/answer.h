@@ -34,6 +34,8 @@ Answer pipeline_fault(const std::string &cause);
 /// Makes `answer` the response to `message`, in place of any other. A 401 gets its WWW-Authenticate
 /// header.
 void respond(SoupServerMessage *message, Answer answer);
+/// The body alone, in place of any other.
+void set_body(SoupServerMessage *message, std::string json);
 /// Adds `text` to the body of the response without copying it.
 void append_text(SoupServerMessage *message, std::string text);
 

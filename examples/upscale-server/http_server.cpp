@@ -91,7 +91,7 @@ const HttpServer::Route *HttpServer::find(SoupServerMessage *message) const {
 /// What libsoup cannot read it refuses by itself, with a status of its choice and without a body.
 /// It then finds this one.
 void HttpServer::on_start(SoupServer *, SoupServerMessage *message, gpointer) {
-  respond(message, http_error(SOUP_STATUS_NONE, "This is not a request that HTTP/1.1 allows."));
+  set_body(message, http_error(400, "This is not a request that HTTP/1.1 allows.").body);
 }
 
 void HttpServer::on_headers(SoupServer *, SoupServerMessage *message, const char *, GHashTable *,

@@ -28,6 +28,7 @@ std::string Metrics::text() const {
   write(out, "upscale_pictures_seconds_total", "counter", "Time spent on the pictures made.",
         seconds);
   write(out, "upscale_input_pixels_total", "counter", "Pixels of the pictures sent.", input_pixels);
+  write(out, "upscale_uploading", "gauge", "Requests whose body is on its way.", uploading);
   write(out, "upscale_running", "gauge", "Pictures being worked on.", running);
   write(out, "upscale_waiting", "gauge", "Pictures that wait.", waiting);
   return out.str();

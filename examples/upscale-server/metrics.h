@@ -13,6 +13,7 @@ struct Metrics {
   uint64_t pictures = 0;                       ///< pictures made
   double seconds = 0;                          ///< time spent on them
   uint64_t input_pixels = 0;                   ///< of them
+  size_t uploading = 0;                        ///< requests taken whose body is not complete
   size_t running = 0;
   size_t waiting = 0;
 

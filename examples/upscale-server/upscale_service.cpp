@@ -174,7 +174,7 @@ void UpscaleService::on_headers(SoupServerMessage *message) {
 
 void UpscaleService::take(SoupServerMessage *message) {
   unanswered_++;
-  g_object_set_data_full(G_OBJECT(message), kUpload, new Upload(uploads_, upload_bytes_),
+  g_object_set_data_full(G_OBJECT(message), kUpload, new Upload(metrics_.uploading, upload_bytes_),
                          [](gpointer upload) { delete static_cast<Upload *>(upload); });
   g_signal_connect(message, "got-chunk", G_CALLBACK(got_chunk), this);
   g_signal_connect(message, "finished", G_CALLBACK(message_finished), this);
@@ -317,7 +317,7 @@ void UpscaleService::drain(std::function<void()> finished) {
 }
 
 void UpscaleService::check_drained() {
-  const size_t worth_waiting_for = unanswered_ - (cancelled_ ? uploads_ : 0);
+  const size_t worth_waiting_for = unanswered_ - (cancelled_ ? metrics_.uploading : 0);
   if (drained_ && running_.empty() && worth_waiting_for == 0) drained_();
 }
 

@@ -56,8 +56,7 @@ class UpscaleService {
   GThreadPool *pool_ = nullptr;
   std::deque<TaskPtr> waiting_;
   std::vector<TaskPtr> running_;
-  size_t uploads_ = 0;        ///< requests taken whose body is not complete
-  int64_t upload_bytes_ = 0;  ///< what has come of those bodies
+  int64_t upload_bytes_ = 0;  ///< what has come of bodies that are not complete
   size_t unanswered_ = 0;     ///< requests taken whose answer has not been sent to its end
   bool cancelled_ = false;
   std::function<void()> drained_;  ///< set once the server drains

@@ -44,6 +44,20 @@ function assertFaults(answer, expected) {
   for (const item of answer.json.detail) assert.equal(typeof item.msg, 'string');
 }
 
+/** Prometheus' rules: HELP, then TYPE, then samples of that name; counters end in _total. */
+function assertExposition(text) {
+  const [last, ...lines] = text.split('\n').reverse();
+  assert.equal(last, '', 'no line break at the end');
+  let help, type;
+  for (const line of lines.reverse()) {
+    const comment = /^# (HELP|TYPE) ([a-z_]+) (.+)$/.exec(line);
+    if (comment?.[1] === 'HELP') [help, type] = [comment[2], undefined];
+    else if (comment) assert.deepEqual([comment[2], type], [help, undefined], line), type = comment[3];
+    else assert.match(line, new RegExp(`^${help}(\\{[a-z]+="[^"\\\\]*"(,[a-z]+="[^"\\\\]*")*\\})? [0-9.e+-]+$`));
+    if (type) assert.equal(type, help.endsWith('_total') ? 'counter' : 'gauge', line);
+  }
+}
+
 const without = (name) => {
   const {[name]: _, ...rest} = good;
   return rest;
@@ -228,7 +242,7 @@ describe('the other routes', () => {
   });
   test('GET /openapi.json', async () => {
     const committed = readFileSync(new URL('../../examples/upscale-server/openapi.json', import.meta.url), 'utf8');
-    assert.deepEqual((await request(server, '/openapi.json')).json, JSON.parse(committed));
+    assert.equal((await request(server, '/openapi.json')).text, committed);
   });
   test('GET /metrics', async () => {
     const {status, headers, text} = await request(server, '/metrics');
@@ -236,6 +250,7 @@ describe('the other routes', () => {
     assert.match(headers['content-type'], /^text\/plain/);
     assert.match(text, /^version\{app="livepeer-upscale-server",version="\d+\.\d+\.\d+"\} 1$/m);
     assert.match(text, /^upscale_requests_total\{status="422"\} [1-9]\d*$/m);
+    assertExposition(text);
   });
   test('HEAD /health', async () => assert.equal((await request(server, '/health', {method: 'HEAD'})).status, 200));
   for (const [method, path, allow] of [['GET', '/upscale', 'POST'], ['PUT', '/upscale/', 'POST'], ['DELETE', '/upscale', 'POST'],
@@ -261,7 +276,8 @@ describe('with a token', () => {
   before(async () => (guarded = await startServer({env: {AUTH_TOKEN: 'Sesame'}})));
   after(() => guarded.stop());
 
-  for (const value of [undefined, 'Bearer nope', 'Bearer', 'Bearer  Sesame', 'Bearer sesame', 'Basic Sesame', 'Sesame', 'Bearer Sesame2']) {
+  for (const value of [undefined, 'Bearer nope', 'Bearer', 'Bearer  Sesame', 'Bearer sesame', 'Basic Sesame', 'Sesame', 'Bearer Sesame2',
+                       'Bearer Sesam', 'Bearer SesameSesame', 'Bearer ']) {
     test(`Authorization: ${value}`, async () => {
       const answer = await upscale(guarded, {}, {headers: value === undefined ? {} : {Authorization: value}});
       assertHttpError(answer, 401, 'Invalid bearer token.');

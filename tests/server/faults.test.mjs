@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import {describe, test} from 'node:test';
 
 import {pictureOf, testPng} from './lib/png.mjs';
-import {fakeEngine, runProgram, startServer, upscale} from './lib/server.mjs';
+import {fakeEngine, follow, runProgram, startServer, upscale} from './lib/server.mjs';
 
 const fields = {prompt: 'x', image: testPng(4, 4), num_inference_steps: '1', seed: '1'};
 
@@ -21,6 +21,9 @@ describe('faults', () => {
         const answer = await upscale(server, fields);
         assert.equal(answer.status, status);
         assert.match(answer.json.detail.msg, message instanceof RegExp ? message : new RegExp(`^${message}$`));
+        const events = await follow(server, fields);
+        assert.deepEqual(events.at(-1), {name: 'error', data: {...answer.json, status}});
+        assert.equal(events[0].name, 'progress');
       }
       assert.equal(await server.stop(), 0);
     });

@@ -1,18 +1,25 @@
 // Slots, progress, clients that leave, time limits, signals, options.
 import assert from 'node:assert/strict';
-import {chmodSync, mkdtempSync, writeFileSync} from 'node:fs';
+import {spawnSync} from 'node:child_process';
+import {chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync} from 'node:fs';
 import http from 'node:http';
-import {tmpdir} from 'node:os';
+import {networkInterfaces, tmpdir} from 'node:os';
 import path from 'node:path';
+import {fileURLToPath} from 'node:url';
 import {afterEach, describe, test} from 'node:test';
 
 import {testPng} from './lib/png.mjs';
-import {connect, follow, metric, multipart, parts, request, runProgram, startServer, upscale, waitFor} from './lib/server.mjs';
+import {connect, fakeEngine, follow, metric, multipart, parts, request, runProgram, startServer, upscale, waitFor} from './lib/server.mjs';
 
 const quick = {prompt: 'x', image: testPng(4, 4), num_inference_steps: '1'};
 /** Works for many seconds, but notices within one step that it is no longer wanted. */
 const slow = {prompt: 'x', image: testPng(48, 48), num_inference_steps: '1000'};
 const servers = [];
+
+function pluginFolder() {
+  const {stdout} = spawnSync('pkg-config', ['--variable=pluginsdir', 'gstreamer-1.0'], {encoding: 'utf8'});
+  return stdout.trim();
+}
 
 async function start(options) {
   const server = await startServer(options);
@@ -79,6 +86,23 @@ describe('a client that leaves', () => {
     assert.equal(await metric(server, 'upscale_pictures_total'), 0);
     assert.equal(await metric(server, 'upscale_cancelled_total'), 1);
     assert.equal((await upscale(server, quick)).status, 200);
+  });
+  test('its picture is given up within one step', async () => {
+    const server = await start({env: fakeEngine({FAKE_STEP_MILLISECONDS: '500'})});
+    const held = begin(server, {...quick, num_inference_steps: '100'});
+    await running(server, 1);
+    const left = Date.now();
+    held.hangUp();
+    await running(server, 0);
+    assert.ok(Date.now() - left < 10000, `${Date.now() - left} ms for a step of 500`);
+  });
+  test('it is not counted as answered', async () => {
+    const server = await start();
+    const socket = await connect(server);
+    socket.write('POST /upscale HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf');
+    socket.end();
+    await waitFor('its line in the log', () => /POST \/upscale aborted/.test(server.log));
+    assert.equal((await request(server, '/metrics')).text.includes('upscale_requests_total{'), false);
   });
   test('in the queue: its slot is free at once', async () => {
     const server = await start({args: ['--workers', '1', '--queue', '1']});
@@ -153,6 +177,33 @@ describe('SIGTERM', () => {
     assert.deepEqual(await Promise.all(held.map(({answered}) => answered)), [200, 200]);
     assert.equal(await server.exited, 0);
   });
+  /** A connection with half a request; finish() sends the other half. */
+  async function beginUpload(server) {
+    const form = multipart(parts(quick)), half = form.body.length / 2;
+    const socket = await connect(server);
+    socket.write(`POST /upscale HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: ${form.headers['Content-Type']}\r\n` +
+                 `Content-Length: ${form.body.length}\r\n\r\n`);
+    socket.write(form.body.subarray(0, half));
+    await waitFor('half a request', async () => (await metric(server, 'upscale_uploading')) === 1);
+    return {ended: socket.ended, finish: () => socket.write(form.body.subarray(half))};
+  }
+  test('what is on its way in is taken and answered', async () => {
+    const server = await start();
+    const upload = await beginUpload(server);
+    server.child.kill('SIGTERM');
+    await waitFor('the signal to arrive', () => server.log.includes('finishing'));
+    upload.finish();
+    assert.match(await upload.ended, /^HTTP\/1\.1 200 /);
+    assert.equal(await server.exited, 0);
+  });
+  test('a second one does not wait for it', async () => {
+    const server = await start();
+    await beginUpload(server);
+    server.child.kill('SIGTERM');
+    await waitFor('the signal to arrive', () => server.log.includes('finishing'));
+    server.child.kill('SIGTERM');
+    assert.equal(await server.exited, 0);
+  });
   test('a second one cancels', async () => {
     for (let round = 0; round < 4; round++) {  // at whatever moment of a step
       const server = await start();
@@ -181,7 +232,9 @@ test('one log line for each request, without the prompt', async () => {
   const lines = () => server.log.split('\n').filter((line) => line.includes('POST /upscale'));
   await upscale(server, {...quick, prompt: 'secretword', seed: '5'});
   await upscale(server, {prompt: 'secretword'});
-  await waitFor('two lines', () => lines().length === 2);
+  await upscale(server, {...quick, prompt: 'secretword', model_id: 'a\n2026 secretword'});
+  await request(server, '/upscale?prompt=secretword', {method: 'POST', headers: {'X-Prompt': 'secretword'}});
+  await waitFor('four lines', () => lines().length === 4);
   assert.match(lines()[0], /POST \/upscale 200 .* 4x4 PNG steps 1 seed 5/);
   assert.match(lines()[1], /POST \/upscale 422/);
   assert.doesNotMatch(server.log, /secretword/);
@@ -215,7 +268,7 @@ describe('options and environment', () => {
       assert.doesNotMatch(output, /listening/);
     }
   });
-  for (const args of [['--workers', '0'], ['--queue', '-1'], ['--max-body', '5'], ['--port', '70000'], ['--set', 'x'],
+  for (const args of [['--workers', '0'], ['--queue', '-1'], ['--max-body', '5'], ['--port', '70000'], ['--port=-5'], ['--port', '80x'], ['--set', 'x'],
                       ['--set', 'no-such-property=1'], ['--nonsense'], ['stray'], ['--host', 'not an address']]) {
     test(`${args.join(' ')} is refused`, async () => {
       const {code, output} = await runProgram(['--no-safety-checker', '--port', '0', ...args]);
@@ -229,6 +282,36 @@ describe('options and environment', () => {
     assert.equal(answer.status, 400);
     assert.match(answer.json.detail.msg, /^Error during model execution: .*[^.]\.$/);
   });
+  test('HOST, and --host wins', async () => {
+    const {code} = await runProgram(['--no-safety-checker', '--port', '0'], {HOST: 'nonsense'});
+    assert.equal(code, 1);
+    await start({args: ['--host', '127.0.0.1'], env: {HOST: 'nonsense'}});
+  });
+  const six = Object.values(networkInterfaces()).flat().some(({address}) => address === '::1');
+  test('IPv6', {skip: !six && 'this machine has none'}, async () => {
+    const server = await start({args: ['--host', '::1']});
+    assert.match(server.url, /^http:\/\/\[::1\]:\d+$/);
+    assert.equal((await upscale(server, quick)).status, 200);
+  });
+  test('VERBOSE_LOGGING=1 logs more, but no prompt', async () => {
+    const server = await start({env: {VERBOSE_LOGGING: '1'}});
+    await upscale(server, {...quick, prompt: 'secretword', image: testPng(64, 64).subarray(0, 40)});
+    await waitFor('a line of detail', () => /DEBUG/.test(server.log));
+    assert.doesNotMatch(server.log, /secretword/);
+  });
+  test('elements that are missing: an error that names them, no open port', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'upscale-server-'));
+    const env = {GST_REGISTRY: path.join(folder, 'registry'), GST_PLUGIN_SYSTEM_PATH_1_0: folder};
+    const system = pluginFolder();
+    for (const name of readdirSync(system).filter((file) => file.endsWith('.so') && !file.includes('pixbuf')))
+      symlinkSync(path.join(system, name), path.join(folder, name));
+    for (const [element, more] of [['gdkpixbufdec', {}], ['livepeerupscale', {GST_PLUGIN_PATH_1_0: '/nowhere'}]]) {
+      const {code, output} = await runProgram(['--port', '0', '--no-safety-checker'], {...env, ...more});
+      assert.equal(code, 1);
+      assert.match(output, new RegExp(element));
+      assert.doesNotMatch(output, /listening/);
+    }
+  });
   test('a port that is taken', async () => {
     const server = await start();
     const {code, output} = await runProgram(['--no-safety-checker', '--port', String(server.port)]);
@@ -238,6 +321,28 @@ describe('options and environment', () => {
   test('--help and --version', async () => {
     assert.equal((await runProgram(['--help'])).code, 0);
     assert.match((await runProgram(['--version'])).output, /^livepeer-upscale-server \d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('a model folder as it is downloaded', () => {
+  const shared = process.env.LIVEPEER_SHARED ?? fileURLToPath(new URL('../../../shared', import.meta.url));
+  const folder = path.join(shared, 'goldens', 'tiny-upscaler');
+  const skip = !existsSync(folder) && `${folder} is missing`;
+  const id = 'stabilityai/stable-diffusion-x4-upscaler';
+  async function assertServes(options) {
+    const server = await start(options);
+    assert.equal((await request(server, '/version')).json.model_id, id);
+    const answer = await upscale(server, {...quick, image: testPng(16, 16), num_inference_steps: '2', model_id: id});
+    assert.equal(answer.status, 200, answer.text);
+  }
+  test('--model and --model-id', {skip}, () => assertServes({args: ['--model', folder, '--model-id', id]}));
+  test('MODEL_DIR and MODEL_ID, as a node sets them', {skip}, async () => {
+    const root = mkdtempSync(path.join(tmpdir(), 'upscale-models-'));
+    const repository = path.join(root, `models--${id.replace('/', '--')}`);
+    for (const part of ['refs', 'snapshots']) mkdirSync(path.join(repository, part), {recursive: true});
+    writeFileSync(path.join(repository, 'refs', 'main'), '0123abcd');
+    symlinkSync(folder, path.join(repository, 'snapshots', '0123abcd'));
+    await assertServes({env: {MODEL_DIR: root, MODEL_ID: id, PIPELINE: 'upscale'}});
   });
 });
 

@@ -18,7 +18,7 @@ after(async () => assert.equal(await server.stop(), 0));
 const auth = {Authorization: 'Bearer Sesame'};
 const head = (headers) => `POST /upscale HTTP/1.1\r\nHost: x\r\n${Object.entries({...auth, ...form.headers, ...headers})
   .map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
-const statusOf = (text) => Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1]);
+const statusOf = (text) => Number(/^HTTP\/1\.[01] (\d+)/.exec(text)?.[1]);
 const large = multipart(parts({...good, note: 'x'.repeat(limit)}));
 
 test('chunked', async () => {
@@ -92,16 +92,13 @@ describe('refused before the body is read', () => {
 test('bodies that are sent at once may not fill the memory', async () => {
   const narrow = await startServer({args: ['--max-body', '100000', '--workers', '1', '--queue', '1']});
   const held = [];
-  for (let i = 0; i < 3; i++) {  // the third is more than all slots could hold
+  for (let i = 0; i < 4; i++) {  // four are more than all slots could hold
     held.push(await connect(narrow));
     held[i].write(head({'Content-Length': 100000}));
     held[i].write('x'.repeat(99999));
   }
-  const one = await connect(narrow);
-  one.write(head({'Content-Length': 100000}));
-  one.write('x'.repeat(99999));
-  one.once('data', () => one.end());
-  assert.match(await one.ended, /^HTTP\/1\.1 500 [^]*insufficient capacity/);
+  const refused = await waitFor('one to be refused', () => held.find((socket) => socket.received().endsWith('}')));
+  assert.match(refused.received(), /^HTTP\/1\.1 500 [^]*insufficient capacity/);
   for (const socket of held) socket.destroy();
   await waitFor('room for others', async () => (await upscale(narrow, good)).status === 200);
   assert.equal(await narrow.stop(), 0);
@@ -115,6 +112,30 @@ describe('connections on which nothing moves are closed', () => {
       const socket = await connect(server);
       socket.write(text);
       await socket.ended;
+    });
+  }
+});
+
+describe('what is not HTTP is answered in JSON, too', () => {
+  const line = 'POST /upscale HTTP/1.1\r\n';
+  const cases = {
+    'no Host': [`${line}\r\n`, 400],
+    'NUL in a header': [`${line}Host: x\r\nA: \0\r\n\r\n`, 400],
+    'no version': ['POST /upscale \r\nHost: x\r\n\r\n', 400],
+    'a length that is no number': [`${line}Host: x\r\nContent-Length: x\r\n\r\n`, 400],
+    'a length below 0': [head({'Content-Length': -5}), 400],
+    'a length beyond 64 bits': [head({'Content-Length': '99999999999999999999'}), 400],
+    'an encoding that nobody knows': [`${line}Host: x\r\nTransfer-Encoding: gzip\r\n\r\n`, 501],
+  };
+  for (const [name, [text, status]] of Object.entries(cases)) {
+    test(name, async () => {
+      const socket = await connect(server);
+      socket.write(text);
+      socket.once('data', () => socket.end());
+      const answer = await socket.ended;
+      assert.equal(statusOf(answer), status);
+      assert.match(answer, /Content-Type: application\/json/i);
+      assert.equal(typeof JSON.parse(answer.split('\r\n\r\n')[1]).detail.msg, 'string');
     });
   }
 });

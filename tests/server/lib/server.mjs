@@ -12,7 +12,7 @@ if (!program) throw new Error('LIVEPEER_UPSCALE_SERVER must name the program und
 /** Environment of the tests without what the operator of this machine may have set. */
 function cleanEnvironment(extra) {
   const env = {...process.env, ...extra};
-  for (const name of ['HOST', 'PORT', 'AUTH_TOKEN', 'MODEL_ID', 'PIPELINE', 'VERBOSE_LOGGING'])
+  for (const name of ['HOST', 'PORT', 'AUTH_TOKEN', 'MODEL_DIR', 'MODEL_ID', 'PIPELINE', 'VERBOSE_LOGGING'])
     if (!(name in extra)) delete env[name];
   return env;
 }
@@ -36,8 +36,9 @@ export async function runProgram(args, env = {}) {
 /** Starts a server on a free port and waits until it listens. `safe`: with a safety checker. */
 export async function startServer({args = [], env = {}, safe = false} = {}) {
   const child = spawn(program, ['--port', '0', ...(safe ? [] : ['--no-safety-checker']), ...args],
-                      {env: cleanEnvironment(env), stdio: ['ignore', 'ignore', 'pipe']});
+                      {env: cleanEnvironment(env), stdio: ['ignore', 'pipe', 'pipe']});
   const server = {child, log: '', exited: once(child, 'close').then(([code]) => code)};
+  child.stdout.on('data', (data) => (server.log += data));  // what is logged with --verbose
   const listening = new Promise((resolve, reject) => {
     child.stderr.on('data', (data) => {
       server.log += data;
