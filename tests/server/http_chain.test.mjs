@@ -9,6 +9,8 @@ import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {after, before, describe, test} from 'node:test';
 
+import {waitFor} from './lib/server.mjs';
+
 const script = fileURLToPath(new URL('../../examples/http-chain/http-chain.sh', import.meta.url));
 const folder = mkdtempSync(path.join(tmpdir(), 'http-chain-'));
 const frames = 20, width = 40, height = 24;
@@ -18,8 +20,8 @@ function launch(line) {
   assert.equal(status, 0, stderr);
 }
 
-async function chain(from, to) {
-  const child = spawn(script, [from, to], {stdio: ['ignore', 'ignore', 'pipe']});
+async function chain(from, to, env = {}) {
+  const child = spawn(script, [from, to], {stdio: ['ignore', 'ignore', 'pipe'], env: {...process.env, ...env}});
   let log = '';
   child.stderr.on('data', (data) => (log += data));
   const [code] = await once(child, 'close');
@@ -27,16 +29,23 @@ async function chain(from, to) {
 }
 
 describe('http-chain', () => {
-  let server, url, received;
+  let server, url, received, broken;
 
   before(async () => {
-    const clip = path.join(folder, 'clip.webm');
-    launch(`videotestsrc num-buffers=${frames} pattern=snow ! video/x-raw,width=${width},height=${height},framerate=10/1 ! videoconvert ! vp8enc ! webmmux ! filesink location=${clip}`);
+    const video = `videotestsrc num-buffers=${frames} pattern=snow ! video/x-raw,width=${width},height=${height},framerate=10/1 ! videoconvert ! vp8enc ! webmmux name=m`;
+    const sound = `audiotestsrc num-buffers=40 samplesperbuffer=2400 ! audio/x-raw,rate=48000,channels=1 ! opusenc ! m.`;
+    launch(`${video} ! filesink location=${folder}/clip.webm`);
+    launch(`${video} ! filesink location=${folder}/sound.webm ${sound}`);
     server = http.createServer(async (request, response) => {
-      if (request.method === 'GET' && request.url === '/clip.webm') return response.end(readFileSync(clip));
+      if (request.method === 'GET' && ['/clip.webm', '/sound.webm'].includes(request.url)) return response.end(readFileSync(folder + request.url));
       if (request.method !== 'PUT' || request.url !== '/out.webm') return response.writeHead(404).end();
       const parts = [];
-      for await (const part of request) parts.push(part);
+      try {
+        for await (const part of request) parts.push(part);
+      } catch {
+        broken = true;
+        return;
+      }
       received.push(Buffer.concat(parts));
       response.end();
     });
@@ -56,6 +65,27 @@ describe('http-chain', () => {
     const raw = path.join(folder, 'out.rgb');
     launch(`filesrc location=${result} ! matroskademux ! vp8dec ! videoconvert ! video/x-raw,format=RGB,width=${4 * width},height=${4 * height} ! filesink location=${raw}`);
     assert.equal(readFileSync(raw).length, frames * 3 * 16 * width * height);
+  });
+
+  test('its sound is kept', async () => {
+    received = [];
+    const {code, log} = await chain(`${url}/sound.webm`, `${url}/out.webm`);
+    assert.equal(code, 0, log);
+    const result = path.join(folder, 'sound-out.webm'), raw = path.join(folder, 'out.pcm');
+    writeFileSync(result, received[0]);
+    launch(`filesrc location=${result} ! matroskademux name=d d.audio_0 ! opusdec ! audioconvert ! audio/x-raw,format=S16LE,rate=48000,channels=1 ! filesink location=${raw}`);
+    const samples = readFileSync(raw).length / 2;
+    assert.ok(samples >= 40 * 2400 && samples < 40 * 2400 + 4800, `${samples} samples`);
+  });
+
+  test('an error on the way breaks the PUT off', async () => {
+    received = [];
+    broken = false;
+    const {code, log} = await chain(`${url}/clip.webm`, `${url}/out.webm`, {UPSCALE: 'identity error-after=15 ! livepeerupscale safety-check=false'});
+    assert.notEqual(code, 0);
+    assert.match(log, /ERROR: from element/);
+    await waitFor('the receiver to notice', () => broken);
+    assert.equal(received.length, 0);
   });
 
   test('a source that is not there ends the line with an error', async () => {

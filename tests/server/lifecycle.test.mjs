@@ -1,7 +1,7 @@
 // Slots, progress, clients that leave, time limits, signals, options.
 import assert from 'node:assert/strict';
 import {spawnSync} from 'node:child_process';
-import {chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs';
 import http from 'node:http';
 import {networkInterfaces, tmpdir} from 'node:os';
 import path from 'node:path';
@@ -344,6 +344,16 @@ describe('a model folder as it is downloaded', () => {
     symlinkSync(folder, path.join(repository, 'snapshots', '0123abcd'));
     await assertServes({env: {MODEL_DIR: root, MODEL_ID: id, PIPELINE: 'upscale'}});
   });
+});
+
+const analyze = spawnSync('systemd-analyze', ['--version']).status === 0;
+test('systemd accepts the unit', {skip: !analyze && 'systemd-analyze is missing'}, () => {
+  const unit = readFileSync(new URL('../../examples/upscale-server/upscale-server.service', import.meta.url), 'utf8');
+  const copy = path.join(mkdtempSync(path.join(tmpdir(), 'upscale-server-')), 'upscale-server.service');
+  writeFileSync(copy, unit.replace(/^ExecStart=\S+/m, `ExecStart=${process.env.LIVEPEER_UPSCALE_SERVER}`));
+  const {status, stderr} = spawnSync('systemd-analyze', ['verify', copy], {encoding: 'utf8'});
+  assert.equal(status, 0, stderr);
+  assert.equal(stderr, '');
 });
 
 test('GPUs as nvidia-smi lists them', async () => {

@@ -74,6 +74,25 @@ describe('the page', {skip}, () => {
     assert.notEqual(await at('10'), await at('90'));
   });
 
+  test('the keyboard is enough', async () => {
+    await open(server.url);
+    const reached = [];
+    for (let i = 0; i < 5; i++) {
+      await page.keyboard.press('Tab');
+      reached.push(await page.evaluate(() => document.activeElement.id));
+    }
+    assert.deepEqual(reached, ['file', 'prompt', 'steps', 'seed', 'go']);
+    await fill(file('keys.png', testPng(12, 8)), {steps: '1'});
+    await page.focus('#prompt');
+    await page.keyboard.type('a cat\n');
+    await page.waitForFunction(() => !document.getElementById('result').hidden);
+    const clip = () => page.$eval('#before', (image) => getComputedStyle(image).clipPath);
+    const before = await clip();
+    await page.focus('#split');
+    await page.keyboard.press('ArrowRight');
+    assert.notEqual(await clip(), before);
+  });
+
   test('stop gives the picture up', async () => {
     await fill(file('slow.png', testPng(48, 48)), {steps: '1000'});
     await page.click('#go');
