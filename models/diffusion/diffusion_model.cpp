@@ -133,9 +133,10 @@ DiffusionModel::Plan DiffusionModel::make_plan(int width, int height, const Rect
   const std::optional<int> radius = receptive_radius(settings);
   if (radius && 4 * *radius <= size)
     plan.tiles = make_tiles(region, width, height, {size, *radius, true});
+  else if (radius)
+    plan.tiles = make_tiles(region, width, height, {std::max(width, height), *radius, true});
   else
-    plan.tiles = {
-        {radius ? grown(region, *radius, width, height) : Rect{0, 0, width, height}, region}};
+    plan.tiles = {{{0, 0, width, height}, region}};
   return plan;
 }
 

@@ -13,15 +13,16 @@ struct Span {
 
 /// Cores of equal length (but for the last) that cover [begin, end), with margins inside [0, size).
 std::vector<Span> make_spans(int begin, int end, int size, const TileLayout &layout) {
-  if (layout.size == 0 || (size <= layout.size)) return {{0, size, begin, end}};
+  if (layout.size == 0) return {{0, size, begin, end}};
+  const auto span = [&](int from, int to) {
+    return Span{std::max(from - layout.margin, 0) / grid * grid, std::min(to + layout.margin, size),
+                from, to};
+  };
+  if (size <= layout.size) return {span(begin, end)};
   const int room = std::max(layout.size - 2 * layout.margin, 1);
   const int core = std::max(room / grid * grid, std::min(grid, end - begin));
   std::vector<Span> spans;
-  for (int at = begin; at < end; at += core) {
-    const int stop = std::min(at + core, end);
-    spans.push_back({std::max(at - layout.margin, 0) / grid * grid,
-                     std::min(stop + layout.margin, size), at, stop});
-  }
+  for (int at = begin; at < end; at += core) spans.push_back(span(at, std::min(at + core, end)));
   return spans;
 }
 

@@ -25,6 +25,17 @@ torch::Tensor scaled_weight(const Conv2d &conv, const torch::Tensor &scale) {
       .contiguous(at::MemoryFormat::ChannelsLast);
 }
 
+kernels::WinogradConv prepared(const Conv2d &conv) { return {conv.weight, conv.bias}; }
+
+/// [1, channels, h, w] as the first channels of `count`, bfloat16 and channels-last; the rest zero.
+torch::Tensor widened(const torch::Tensor &x, int64_t count) {
+  auto result = torch::empty({1, count, x.size(2), x.size(3)}, torch::kBFloat16,
+                             at::MemoryFormat::ChannelsLast);
+  result.narrow(1, 0, x.size(1)).copy_(x);
+  result.narrow(1, x.size(1), count - x.size(1)).zero_();
+  return result;
+}
+
 }  // namespace
 
 FlatDenoiser::NumberEmbedding::NumberEmbedding(const ParameterScope &scope, int64_t dim)
@@ -59,6 +70,21 @@ FlatDenoiser::FlatDenoiser(const Config &config, const ParameterScope &scope)
     blocks_.push_back({Conv2d(block / "conv1", channels_, channels_, 3),
                        Conv2d(block / "conv2", channels_, channels_, 3)});
   }
+  const torch::Tensor &weight = conv_in_.weight;
+  if (weight.defined() && weight.device().is_cpu() && weight.scalar_type() == torch::kBFloat16 &&
+      kernels::WinogradConv::can(channels_, channels_) &&
+      kernels::WinogradConv::can(channels_, out_channels_ / colours))
+    prepared_.emplace(*this);
+}
+
+FlatDenoiser::Prepared::Prepared(const FlatDenoiser &net)
+    : conv_in(prepared(net.conv_in_)),
+      conv_picture(net.conv_in_.weight.slice(1, net.out_channels_), net.conv_in_.bias),
+      conv_mid(prepared(net.conv_mid_)),
+      conv_out(prepared(net.conv_out_)),
+      conv_skip(prepared(net.conv_skip_)) {
+  for (const FlatDenoiser::Block &block : net.blocks_)
+    blocks.push_back({prepared(block.conv1), prepared(block.conv2)});
 }
 
 torch::Tensor FlatDenoiser::forward(const torch::Tensor &sample, const torch::Tensor &timesteps,
@@ -121,6 +147,7 @@ torch::Tensor FlatDenoiser::with_skip(const torch::Tensor &features,
 
 torch::Tensor FlatDenoiser::forward_one(const torch::Tensor &sample, const torch::Tensor &gate,
                                         const torch::Tensor &film) const {
+  if (prepared_) return forward_prepared(sample, gate[0].item<float>(), film);
   const auto type = conv_in_.weight.scalar_type();
   const auto input = sample.to(type).contiguous(at::MemoryFormat::ChannelsLast);
   const auto head = at::conv2d(input, scaled_weight(conv_in_, gate.view({1, -1, 1, 1})),
@@ -138,6 +165,33 @@ torch::Tensor FlatDenoiser::forward_one(const torch::Tensor &sample, const torch
   const auto latent_gate = gate[0].item<float>();
   if (latent_gate == 0) return conv_out_(features).to(torch::kFloat);
   return with_skip(features, sample.narrow(1, 0, out_channels_) * latent_gate);
+}
+
+torch::Tensor FlatDenoiser::forward_prepared(const torch::Tensor &sample, float latent_gate,
+                                             const torch::Tensor &film) const {
+  const Prepared &net = *prepared_;
+  // Behind a closed gate the latent is nothing but noise that no weight looks at.
+  const bool picture_only = latent_gate == 0;
+  const auto picture = sample.narrow(1, out_channels_, in_channels_ - out_channels_);
+  torch::Tensor latent, head;
+  if (picture_only) {
+    head = net.conv_picture(widened(picture, net.conv_picture.in_channels()), {});
+  } else {
+    latent = sample.narrow(1, 0, out_channels_) * latent_gate;
+    head = net.conv_in(widened(torch::cat({latent, picture}, 1), net.conv_in.in_channels()), {});
+  }
+  // Three pictures of memory in turns: fresh pages would cost as much as a convolution.
+  torch::Tensor x = head, hidden, sum;
+  for (size_t i = 0; i < net.blocks.size(); ++i) {
+    const torch::Tensor block_film = film[int64_t(i)];
+    hidden = net.blocks[i].conv1(x, {block_film[0], block_film[1], {}, true, false, hidden});
+    x = sum = net.blocks[i].conv2(hidden, {{}, {}, x, false, false, sum});
+  }
+  const auto features = net.conv_mid(x, {{}, {}, head, true, false, hidden});
+  auto result = net.conv_out(features, {{}, {}, {}, false, true, {}});
+  if (picture_only) return result;
+  const auto factors = net.conv_skip(features, {{}, {}, {}, false, true, {}});
+  return result.addcmul_(factors.repeat({1, colours, 1, 1}), latent);
 }
 
 }  // namespace livepeer

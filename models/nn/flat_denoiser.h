@@ -1,15 +1,17 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "diffusion/components.h"
 #include "io/config.h"
 #include "nn/layers.h"
+#include "nn/winograd.h"
 
 namespace livepeer {
 
 /// The embedded models' denoiser: one resolution, 3x3 convolutions, no norms, so that tiles with a
-/// halo of receptive_radius() pixels are exact.
+/// halo of receptive_radius() pixels that begin at even rows and columns are exact.
 ///
 ///   x = conv_in([gate[t] * z_t, LR]);  n times x += conv2(relu(film(conv1(x))));
 ///   y = relu(conv_mid(x) + conv_in(...));  v = conv_out(y) + conv_skip(y) * gate[t] * z_t
@@ -41,6 +43,16 @@ class FlatDenoiser : public Denoiser {
   struct Block {
     Conv2d conv1, conv2;
   };
+  /// The convolutions as bfloat16 inference on a CPU likes them best.
+  struct Prepared {
+    struct Block {
+      kernels::WinogradConv conv1, conv2;
+    };
+    explicit Prepared(const FlatDenoiser &net);
+    kernels::WinogradConv conv_in, conv_picture;  // conv_picture: of the picture's channels only
+    std::vector<Block> blocks;
+    kernels::WinogradConv conv_mid, conv_out, conv_skip;
+  };
   /// Two layers on a sinusoidal embedding of a number.
   struct NumberEmbedding {
     Linear linear_1, linear_2;
@@ -56,6 +68,8 @@ class FlatDenoiser : public Denoiser {
                               const torch::Tensor &film) const;
   torch::Tensor forward_one(const torch::Tensor &sample, const torch::Tensor &gate,
                             const torch::Tensor &film) const;
+  torch::Tensor forward_prepared(const torch::Tensor &sample, float latent_gate,
+                                 const torch::Tensor &film) const;
 
   int64_t in_channels_, out_channels_, channels_;
   torch::Tensor gate_;
@@ -66,6 +80,7 @@ class FlatDenoiser : public Denoiser {
   Conv2d conv_in_;
   std::vector<Block> blocks_;
   Conv2d conv_mid_, conv_out_, conv_skip_;
+  std::optional<Prepared> prepared_;
 };
 
 }  // namespace livepeer

@@ -114,9 +114,10 @@ TEST_F(FlatDenoiserTest, TilesWithAHaloAreExact) {
     auto net = network(2, type);
     const int64_t halo = *net.receptive_radius();
     ASSERT_EQ(halo, 7);
-    const auto sample = torch::randn({1, 51, 70, 83});
+    const auto sample = torch::randn({1, 51, 70, 85});
     const auto whole = run(net, sample, 5);
-    for (const auto &[y, x] : {std::pair<int64_t, int64_t>{20, 16}, {31, 7}, {7, 44}}) {
+    for (const auto &[y, x] : {std::pair<int64_t, int64_t>{21, 17}, {31, 7}, {7, 45}}) {
+      // Tiles begin at even rows and columns.
       const int64_t height = 32, width = 32;
       const auto tile = run(
           net, sample.narrow(2, y - halo, height + 2 * halo).narrow(3, x - halo, width + 2 * halo),
