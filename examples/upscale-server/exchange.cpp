@@ -3,6 +3,7 @@
 #include <glib-unix.h>
 
 #include "client_left.h"
+#include "request_log.h"
 
 namespace upscale_server {
 Exchange::Exchange(SoupServerMessage *message, bool stream, int max_seconds,
@@ -79,6 +80,7 @@ gboolean Exchange::client_left(gint, GIOCondition, gpointer data) {
   // Nobody reads this; writing it is how libsoup gets to close the connection.
   soup_message_headers_replace(soup_server_message_get_response_headers(self->message_.get()),
                                "Connection", "close");
+  RequestLog::client_left(self->message_.get());
   self->give_up(http_error(500, "The client closed the connection."));
   return G_SOURCE_REMOVE;
 }

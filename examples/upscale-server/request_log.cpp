@@ -11,6 +11,8 @@ struct Entry {
   gint64 start = g_get_monotonic_time();
   std::string client;  // libsoup cannot tell any more once the connection has gone
   std::string words;
+  bool answered = false;
+  bool client_left = false;
 };
 
 Entry *entry_of(SoupServerMessage *message) {
@@ -22,7 +24,7 @@ Entry *entry_of(SoupServerMessage *message) {
 RequestLog::RequestLog(SoupServer *server, Metrics &metrics) : metrics_(metrics) {
   g_signal_connect(server, "request-started", G_CALLBACK(started), this);
   g_signal_connect(server, "request-finished", G_CALLBACK(finished), this);
-  g_signal_connect(server, "request-aborted", G_CALLBACK(aborted), this);
+  g_signal_connect(server, "request-aborted", G_CALLBACK(finished), this);
 }
 
 void RequestLog::started(SoupServer *, SoupServerMessage *message, gpointer) {
@@ -31,14 +33,23 @@ void RequestLog::started(SoupServer *, SoupServerMessage *message, gpointer) {
   entry->client = client ? client : "unknown";
   g_object_set_data_full(G_OBJECT(message), kEntry, entry,
                          [](gpointer entry) { delete static_cast<Entry *>(entry); });
+  g_signal_connect(message, "wrote-body", G_CALLBACK(wrote_body), nullptr);
 }
 
 void RequestLog::finished(SoupServer *, SoupServerMessage *message, gpointer self) {
-  static_cast<RequestLog *>(self)->write(message, soup_server_message_get_status(message));
+  const Entry *entry = entry_of(message);
+  const bool arrived = entry && entry->answered && !entry->client_left;
+  static_cast<RequestLog *>(self)->write(
+      message, arrived ? soup_server_message_get_status(message) : kAborted);
 }
 
-void RequestLog::aborted(SoupServer *, SoupServerMessage *message, gpointer self) {
-  static_cast<RequestLog *>(self)->write(message, kAborted);
+/// libsoup calls every answer of status 500 aborted, so it is seen by itself whether one was sent.
+void RequestLog::wrote_body(SoupServerMessage *message, gpointer) {
+  entry_of(message)->answered = true;
+}
+
+void RequestLog::client_left(SoupServerMessage *message) {
+  if (Entry *entry = entry_of(message)) entry->client_left = true;
 }
 
 void RequestLog::annotate(SoupServerMessage *message, const std::string &words) {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import {describe, test} from 'node:test';
 
 import {pictureOf, testPng} from './lib/png.mjs';
-import {fakeEngine, follow, runProgram, startServer, upscale} from './lib/server.mjs';
+import {fakeEngine, follow, request, runProgram, startServer, upscale} from './lib/server.mjs';
 
 const fields = {prompt: 'x', image: testPng(4, 4), num_inference_steps: '1', seed: '1'};
 
@@ -25,6 +25,9 @@ describe('faults', () => {
         assert.deepEqual(events.at(-1), {name: 'error', data: {...answer.json, status}});
         assert.equal(events[0].name, 'progress');
       }
+      const {text} = await request(server, '/metrics');
+      assert.match(text, new RegExp(`^upscale_requests_total\\{status="${status}"\\} 2$`, 'm'));
+      assert.match(server.log, new RegExp(`POST /upscale ${status} `));
       assert.equal(await server.stop(), 0);
     });
   }

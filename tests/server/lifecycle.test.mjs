@@ -102,6 +102,10 @@ describe('a client that leaves', () => {
     socket.write('POST /upscale HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf');
     socket.end();
     await waitFor('its line in the log', () => /POST \/upscale aborted/.test(server.log));
+    const held = begin(server, slow);
+    await running(server, 1);
+    held.hangUp();
+    await waitFor('another one', () => /POST \/upscale aborted .* steps 1000 seed \d+ given up/.test(server.log));
     assert.equal((await request(server, '/metrics')).text.includes('upscale_requests_total{'), false);
   });
   test('in the queue: its slot is free at once', async () => {
