@@ -2,6 +2,7 @@
 // costs nothing. Field positions are those of the formats' specifications.
 #include "picture.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 
@@ -85,7 +86,8 @@ Size bmp_size(std::string_view file) {
 
 Size tiff_size(std::string_view file) {
   const Reader reader(file, file[0] == 'I' ? Order::little : Order::big);
-  constexpr uint32_t image_width = 256, image_length = 257, short_type = 3;
+  constexpr uint32_t image_width = 256, image_length = 257, samples_per_pixel = 277;
+  constexpr uint32_t short_type = 3, most_samples = 5;  // CMYK and alpha
   const size_t directory = reader.number(4, 4);
   const uint32_t entries = reader.number(directory, 2);
   Size size = {0, 0};
@@ -94,8 +96,10 @@ Size tiff_size(std::string_view file) {
     const uint32_t tag = reader.number(entry, 2);
     const uint32_t value =
         reader.number(entry + 8, reader.number(entry + 2, 2) == short_type ? 2 : 4);
-    if (tag == image_width) size.width = value;
-    if (tag == image_length) size.height = value;
+    // Of a repeated tag any may be the one that the decoder believes.
+    if (tag == image_width) size.width = std::max(size.width, value);
+    if (tag == image_length) size.height = std::max(size.height, value);
+    if (tag == samples_per_pixel && value > most_samples) return {0, 0};
   }
   return size;
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 #include <stdexcept>
+#include <utility>
 
 #include "early_answer.h"
 #include "form.h"
@@ -159,7 +160,7 @@ bool UpscaleService::full() const {
 
 std::optional<Answer> UpscaleService::refuse(SoupServerMessage *message) const {
   if (!authorized(message)) return http_error(401, "Invalid bearer token.");
-  if (drained_) return stopping();
+  if (state_ != State::serving) return stopping();
   if (full()) return all_slots_taken();
   if (announced_length(message) > uint64_t(options_.max_body)) return too_large(options_.max_body);
   return std::nullopt;
@@ -232,7 +233,7 @@ void UpscaleService::on_body(SoupServerMessage *message) {
                                 std::to_string(header->height) + " is more than the " +
                                 std::to_string(options_.max_pixels) +
                                 " pixels that this server takes."));
-  } else if (cancelled_) {
+  } else if (state_ == State::cancelling) {
     respond(message, stopping());
   } else if (full()) {  // others were quicker while the body was on its way
     respond(message, all_slots_taken());
@@ -312,17 +313,19 @@ void UpscaleService::finish(const TaskPtr &task, Answer answer) {
 }
 
 void UpscaleService::drain(std::function<void()> finished) {
+  state_ = State::draining;
   drained_ = std::move(finished);
   check_drained();
 }
 
 void UpscaleService::check_drained() {
-  const size_t worth_waiting_for = unanswered_ - (cancelled_ ? metrics_.uploading : 0);
-  if (drained_ && running_.empty() && worth_waiting_for == 0) drained_();
+  const size_t not_waited_for = state_ == State::cancelling ? metrics_.uploading : 0;
+  if (drained_ && running_.empty() && unanswered_ == not_waited_for)
+    std::exchange(drained_, nullptr)();
 }
 
 void UpscaleService::cancel_all() {
-  cancelled_ = true;
+  state_ = State::cancelling;
   for (const TaskPtr &task : waiting_) task->exchange->settle(stopping());
   waiting_.clear();
   for (const TaskPtr &task : running_) task->job->cancel();

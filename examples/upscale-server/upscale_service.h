@@ -29,6 +29,7 @@ class UpscaleService {
   void cancel_all();
 
  private:
+  enum class State { serving, draining, cancelling };
   struct Task;
   using TaskPtr = std::shared_ptr<Task>;
 
@@ -58,8 +59,8 @@ class UpscaleService {
   std::vector<TaskPtr> running_;
   int64_t upload_bytes_ = 0;  ///< what has come of bodies that are not complete
   size_t unanswered_ = 0;     ///< requests taken whose answer has not been sent to its end
-  bool cancelled_ = false;
-  std::function<void()> drained_;  ///< set once the server drains
+  State state_ = State::serving;
+  std::function<void()> drained_;  ///< set while the server drains
 };
 
 }  // namespace upscale_server

@@ -39,6 +39,11 @@ describe('formats', () => {
     'grey': [flatPng(12, 8, [90], {type: 0}), [90, 90, 90]],
     'grey of 16 bits': [flatPng(12, 8, [64, 0], {depth: 16, type: 0}), [64, 64, 64]],
     'grey of 1 bit': [writePng(12, 8, 1, 0, () => [255, 255]), [255, 255, 255]],
+    'grey of 16 bits, not cut off': [flatPng(12, 8, [127, 255], {depth: 16, type: 0}), [127.5, 127.5, 127.5]],
+    'grey of 4 bits': [writePng(12, 8, 4, 0, () => Array(6).fill(0x66)), [102, 102, 102]],
+    'grey with a transparent value': [flatPng(12, 8, [90], {type: 0, extra: [chunk('tRNS', [0, 90])]}), [90, 90, 90]],
+    'RGBA of 16 bits': [flatPng(12, 8, [200, 7, 80, 7, 40, 7, 0, 0], {depth: 16, type: 6}), orange],
+    'palette of 2 bits': [writePng(12, 8, 2, 3, () => [0x55, 0x55, 0x55], palette), orange],
     'palette': [flatPng(12, 8, [1], {type: 3, extra: palette}), orange],
     'palette, transparent': [flatPng(12, 8, [1], {type: 3, extra: transparent}), orange],
     'RGBA, transparent': [flatPng(12, 8, [...orange, 0], {type: 6}), orange],
@@ -47,6 +52,14 @@ describe('formats', () => {
     'with pixels that are not square': [flatPng(12, 8, orange, {extra: [chunk('pHYs', [0, 0, 0, 1, 0, 0, 0, 3, 0])]}), orange],
     'with text': [flatPng(12, 8, orange, {extra: [chunk('tEXt', Buffer.from('Comment\0hello'))]}), orange],
   };
+  test('PNG: animated', async () => {
+    const still = flatPng(12, 8, orange), blue = flatPng(12, 8, [20, 30, 220]);
+    const words = (...values) => Buffer.concat(values.map((value) => Buffer.from([value >>> 24, value >> 16, value >> 8, value])));
+    const control = (number) => chunk('fcTL', Buffer.concat([words(number, 12, 8, 0, 0), Buffer.from([0, 1, 0, 9, 0, 0])]));
+    const pixelsOf = (file) => file.subarray(file.indexOf('IDAT') + 4, file.indexOf('IEND') - 8);
+    await assertColor(Buffer.concat([signature, header(12, 8, 8, 2), chunk('acTL', words(2, 0)), control(0), chunk('IDAT', pixelsOf(still)),
+                                     control(1), chunk('fdAT', Buffer.concat([words(2), pixelsOf(blue)])), chunk('IEND', [])]), orange);
+  });
   for (const [name, [image, color]] of Object.entries(pixels)) {
     test(`PNG: ${name}`, async () => {
       const {chunks} = await assertColor(image, color);
@@ -97,8 +110,10 @@ describe('refused with 400', () => {
                                                0, 0, 0, 0, ...little(width - 1, 3), ...little(height - 1, 3)]);
   const bmp = (width, height) => Buffer.from([...Buffer.from('BM'), ...Array(12).fill(0), ...little(40, 4), ...little(width, 4), ...little(height, 4)]);
   const jpeg = (width, height) => Buffer.from([255, 216, 255, 192, 0, 17, 8, height >> 8, height & 255, width >> 8, width & 255, 3]);
-  const tiff = (width, height) => Buffer.from([...Buffer.from('II*\0'), ...little(8, 4), 2, 0, ...little(256, 2), 4, 0, ...little(1, 4), ...little(width, 4),
-                                               ...little(257, 2), 4, 0, ...little(1, 4), ...little(height, 4)]);
+  const tiffOf = (...tags) => Buffer.from([...Buffer.from('II*\0'), ...little(8, 4), ...little(tags.length, 2), ...tags.flatMap(
+    ([tag, value]) => [...little(tag, 2), 4, 0, ...little(1, 4), ...little(value, 4)]), ...Array(4).fill(0)]);
+  const tiff = (width, height) => tiffOf([256, width], [257, height]);
+  const twice = (width, height) => tiffOf([256, width], [256, 8], [257, height], [257, 8]);
   const cases = {
     'an empty file': Buffer.alloc(0),
     'text': Buffer.from('this is not a picture'),
@@ -112,6 +127,7 @@ describe('refused with 400', () => {
     'GIF without a frame': gif(12, 8),
     'a GIF frame larger than the screen': Buffer.concat([gif(2, 2), Buffer.from([0x2c, 0, 0, 0, 0, 255, 255, 255, 255, 0, 2, 1, 0, 0, 0x3b])]),
     'JPEG with only its header': jpeg(12, 8),
+    'TIFF of 60000 samples a pixel': tiffOf([256, 8], [257, 8], [277, 60000]),
     'RIFF that is sound': Buffer.from('RIFF\x24\0\0\0WAVEfmt ' + '\0'.repeat(50)),
   };
   for (const [name, image] of Object.entries(cases)) {
@@ -121,7 +137,7 @@ describe('refused with 400', () => {
       assert.match(answer.json.detail.msg, /image|Error during model execution/);
     });
   }
-  for (const [name, make] of Object.entries({png, gif, webp, bmp, jpeg, tiff})) {
+  for (const [name, make] of Object.entries({png, gif, webp, bmp, jpeg, tiff, 'tiff with each size given twice': twice})) {
     test(`a bomb: ${name} of 16000x16000`, async () => {
       const answer = await send(make(16000, 16000));
       assert.equal(answer.status, 400);
