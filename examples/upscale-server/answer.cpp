@@ -44,7 +44,7 @@ void set_body(SoupServerMessage *message, std::string json) {
 void append_text(SoupServerMessage *message, std::string text) {
   auto *kept = new std::string(std::move(text));
   g_autoptr(GBytes) bytes = g_bytes_new_with_free_func(
-      kept->data(), kept->size(), [](gpointer text) { delete static_cast<std::string *>(text); },
+      kept->data(), kept->size(), [](gpointer data) { delete static_cast<std::string *>(data); },
       kept);
   soup_message_body_append_bytes(soup_server_message_get_response_body(message), bytes);
 }

@@ -1,7 +1,6 @@
 #include "upscale_service.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <new>
 #include <stdexcept>
