@@ -202,7 +202,10 @@ GstFlowReturn gst_livepeer_upscale_make_output(GstLivepeerUpscale *self, const P
   // A GAP buffer has real pixels behind this element.
   GST_BUFFER_FLAG_UNSET(buffer, GST_BUFFER_FLAG_GAP);
   const GstLivepeerUpscaleMeta *meta = add_meta(self, pending, result, picture.flags, buffer);
-  if (!(picture.flags & GST_LIVEPEER_UPSCALE_NSFW)) state->last_shown = picture.frame;
+  if (pending.settings.late_policy != LatePolicy::repeat)
+    state->last_shown.reset();
+  else if (!(picture.flags & GST_LIVEPEER_UPSCALE_NSFW))
+    state->last_shown = picture.frame;
   if (pending.settings.post_messages)
     gst_element_post_message(
         GST_ELEMENT(self),

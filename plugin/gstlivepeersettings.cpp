@@ -116,9 +116,10 @@ std::vector<Property> make_properties() {
                          "Input pixels that neighbouring tiles share; 0: automatic", 0, G_MAXUINT16,
                          d.limits.tile_overlap, kAtStart),
        VALUE(uint, limits.tile_overlap)},
-      {g_param_spec_uint64("memory-budget", "Memory budget",
-                           "Bytes for the work on a frame; 0: half of what is free at start", 0,
-                           G_MAXUINT64, d.limits.memory_budget, kAtStart),
+      {g_param_spec_uint64(
+           "memory-budget", "Memory budget",
+           "Bytes for the work on a frame; 0: automatic, at most half of what is free at start", 0,
+           G_MAXUINT64, d.limits.memory_budget, kAtStart),
        VALUE(uint64, limits.memory_budget)},
       {g_param_spec_uint64("max-pixels", "Maximum pixels",
                            "Largest input frame in pixels; 0: 3840x2160", 0, G_MAXUINT64,

@@ -13,6 +13,7 @@ if [ "${1:-}" = --sanitize ]; then
   kind=${2:?usage: tests/run.sh --sanitize address|thread}
   [ -f "build-$kind/build.ninja" ] ||
     meson setup "build-$kind" -Db_sanitize="$kind" -Db_lundef=false --buildtype=debugoptimized
-  exec meson test -C "build-$kind" --suite torch-free --print-errorlogs --timeout-multiplier 5
+  ninja -C "build-$kind" torch-free
+  exec meson test -C "build-$kind" --no-rebuild --suite torch-free --print-errorlogs --timeout-multiplier 5
 fi
 exec meson test -C build --print-errorlogs "$@"

@@ -18,11 +18,16 @@ constexpr int unet_multiple = 4;
 /// Latents and noise larger than this are not kept from frame to frame.
 constexpr int64_t max_kept_noise = int64_t(64) << 20;
 constexpr uint64_t unknown_memory_budget = uint64_t(4) << 30;
+/// Exact tiles cost little, so that a model of bounded radius need not take all that it could: with
+/// this much a process stays below 1 GiB at 1920x1080.
+constexpr uint64_t modest_memory_budget = uint64_t(672) << 20;
 
-/// Half of what the system could give to this process now.
-uint64_t automatic_budget(const torch::Device &device) {
-  const uint64_t available = device.is_cpu() ? available_memory() : 0;
-  return available > 0 ? available / 2 : unknown_memory_budget;
+/// Half of what the system could give to this process now, or as much as is useful.
+uint64_t automatic_budget(const StableDiffusionUpscalePipeline::Components &parts) {
+  const uint64_t available = parts.device.is_cpu() ? available_memory() : 0;
+  const uint64_t budget = available > 0 ? available / 2 : unknown_memory_budget;
+  const bool bounded = parts.unet->receptive_radius() && parts.vae->receptive_radius();
+  return bounded && parts.device.is_cpu() ? std::min(budget, modest_memory_budget) : budget;
 }
 
 int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
@@ -72,7 +77,8 @@ DiffusionModel::DiffusionModel(DiffusionModelInfo info,
                                std::unique_ptr<SafetyChecker> safety_checker)
     : info_(std::move(info)),
       pipeline_(std::move(components)),
-      safety_checker_(std::move(safety_checker)) {}
+      safety_checker_(std::move(safety_checker)),
+      automatic_budget_(automatic_budget(pipeline_.components())) {}
 
 ResolvedSettings DiffusionModel::resolve(const UpscaleSettings &settings) const {
   ResolvedSettings result = info_.defaults;
@@ -100,18 +106,17 @@ std::optional<int> DiffusionModel::receptive_radius(const UpscaleSettings &setti
 
 uint64_t DiffusionModel::bytes_of_frame(int width, int height) const {
   const auto channels = uint64_t(pipeline_.components().vae->latent_channels());
-  // Both frames and the noise; where tiles are blended, also latents and the picture in float32.
+  // The frames (the result of the one before may still be on its way) and the noise; where tiles
+  // are blended, also latents and the picture in float32.
   const uint64_t noise = sizeof(float) * (channels + 3);
   const uint64_t blended = bounded() ? 0 : sizeof(float) * (4 * channels + 3 * 48);
-  return uint64_t(width) * uint64_t(height) * (3 + 48 + noise + blended);
+  return uint64_t(width) * uint64_t(height) * (3 + 2 * 48 + noise + blended);
 }
 
 int DiffusionModel::tile_size(int width, int height, const Limits &limits) const {
   if (limits.tile_size > 0) return int(limits.tile_size);
-  const uint64_t budget = limits.memory_budget > 0
-                              ? limits.memory_budget
-                              : automatic_budget(pipeline_.components().device);
-  const uint64_t used = std::min(bytes_of_frame(width, height), budget / 4 * 3);
+  const uint64_t budget = limits.memory_budget > 0 ? limits.memory_budget : automatic_budget_;
+  const uint64_t used = std::min(bytes_of_frame(width, height), budget / 8 * 7);
   const double side = std::sqrt(double(budget - used) / double(info_.bytes_per_pixel));
   return std::clamp(int(side) / 8 * 8, 64, 1 << 16);
 }

@@ -48,6 +48,7 @@ class DiffusionModel : public UpscaleModel {
   const DiffusionModelInfo info_;
   StableDiffusionUpscalePipeline pipeline_;
   const std::unique_ptr<SafetyChecker> safety_checker_;
+  const uint64_t automatic_budget_;  ///< fixed at the start, as tiles of an unbounded model show
 
   std::mutex noise_mutex_;
   uint64_t noise_seed_ = 0;

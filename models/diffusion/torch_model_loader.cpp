@@ -53,7 +53,7 @@ uint64_t bytes_per_pixel(const Snapshot &snapshot, torch::Dtype dtype, int64_t l
   const uint64_t value = torch::elementSize(dtype);
   const uint64_t denoiser = value * (32 * widest(unet) + 4 * unet.get<uint64_t>("channels", 0));
   const uint64_t decoder = 64 * value * widest(snapshot.component("vae").config());
-  return std::max(denoiser, decoder) + 8 * sizeof(float) * uint64_t(latent_channels);
+  return std::max(denoiser, decoder) + 4 * sizeof(float) * uint64_t(latent_channels);
 }
 
 /// At exit libtorch and oneDNN destroy objects that they made at first use, thread pools and the

@@ -235,6 +235,7 @@ JobResult Session::infer(Job &job, const JobRequest &request) {
   result.reused = !plan.whole_frame;
   if (plan.whole_frame) {
     check_memory(low_res.width, low_res.height);
+    temporal_.forget();  // before the next picture takes as much memory
     const Rect all{0, 0, low_res.width, low_res.height};
     result.high_res = std::make_shared<Frame>(upscale(job, request, all, result));
     temporal_.remember(request, result.high_res);

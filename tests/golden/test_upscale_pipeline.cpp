@@ -149,6 +149,36 @@ TEST(PipelineGoldens, FramesThroughTheModelEqualDiffusers) {
   }
 }
 
+/// Mean absolute step from column x - 1 to column x.
+double column_step(const Frame &frame, int x) {
+  double sum = 0;
+  for (int y = 0; y < frame.height; y++)
+    for (int c = 0; c < 3; c++)
+      sum += std::abs(int(frame.row(y)[3 * x + c]) - int(frame.row(y)[3 * (x - 1) + c]));
+  return sum / (3.0 * frame.height);
+}
+
+TEST(PipelineGoldens, BlendedTilesLeaveNoSeams) {
+  REQUIRE_GOLDENS();
+  DiffusionModel model({"tiny", "cpu", "float32", {4, 9.0, 20, 1.0}, 350, 1000}, tiny_components());
+  Frame frame(72, 40);
+  for (int y = 0; y < frame.height; y++)
+    for (int i = 0; i < 3 * frame.width; i++)
+      frame.row(y)[i] = uint8_t(60 + 2 * (i / 3) + y + 20 * (i % 3));
+  UpscaleSettings settings;
+  settings.prompt = "a photo";
+  Limits limits;
+  limits.tile_size = 40;
+  limits.tile_overlap = 16;  // cores of 24: seams at 24 and 48
+  Progress progress;
+  const Frame out = model.upscale(frame, {0, 0, 72, 40}, settings, limits, progress);
+  // Steps differ by phase inside a low-resolution pixel, so like is compared with like.
+  double everywhere = 0;
+  for (int x = 4; x < out.width; x += 4) everywhere += column_step(out, x) / (out.width / 4 - 1);
+  for (const int seam : {24 * 4, 48 * 4})
+    EXPECT_LE(column_step(out, seam), 1.25 * everywhere) << "at column " << seam;
+}
+
 TEST(PipelineGoldens, PromptEmbeddingsEqualDiffusers) {
   REQUIRE_GOLDENS();
   const nlohmann::json entry = golden_case("pipe_16x16_g9_n20");

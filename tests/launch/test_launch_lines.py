@@ -133,6 +133,21 @@ def case_segments():
     return describe("out-*.webm")
 
 
+def case_large_frames():
+    # Two, so that the memory of one is there while the next is made.
+    child = subprocess.Popen(
+        "exec gst-launch-1.0 -v videotestsrc num-buffers=2 pattern=snow "
+        "! video/x-raw,format=RGB,width=1920,height=1080 ! livepeerupscale safety-check=false "
+        "! identity name=probe silent=false ! fakesink", shell=True, stdout=open("large.log", "w"))
+    _, status, usage = os.wait4(child.pid, 0)
+    log = open("large.log").read()
+    assert status == 0, log
+    print(f"   peak memory {usage.ru_maxrss / 1024:.0f} MiB")
+    assert usage.ru_maxrss <= 1 << 20, "more than 1 GiB"
+    size = "x".join(re.findall(r"probe.*?sink: caps = video.*?width=\(int\)(\d+), height=\(int\)(\d+)", log)[0])
+    return size, presentation_times(log), []
+
+
 def readme_lines():
     text = open(os.path.join(ROOT, "README.md"), encoding="utf-8").read()
     for block in re.findall(r"```sh\n(.*?)```", text, re.S):
