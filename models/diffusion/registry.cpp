@@ -28,6 +28,12 @@ std::shared_ptr<Interface> load_weights(const Component &component, const Weight
   return result;
 }
 
+/// Upscaling needs no encoder.
+struct DecodingAutoencoderKL : AutoencoderKL {
+  DecodingAutoencoderKL(const Config &config, const ParameterScope &scope)
+      : AutoencoderKL(config, scope, /*with_encoder=*/false) {}
+};
+
 constexpr Entry<Denoiser> denoisers[] = {
     {"UNet2DConditionModel", load_weights<Denoiser, UNet2DConditionModel>},
     {"FlatDenoiser", load_weights<Denoiser, FlatDenoiser>},
@@ -35,7 +41,7 @@ constexpr Entry<Denoiser> denoisers[] = {
 };
 
 constexpr Entry<Vae> vaes[] = {
-    {"AutoencoderKL", load_weights<Vae, AutoencoderKL>},
+    {"AutoencoderKL", load_weights<Vae, DecodingAutoencoderKL>},
     {"AutoencoderPixelShuffle",
      [](const Component &component, const WeightOptions &) -> std::shared_ptr<Vae> {
        return std::make_shared<AutoencoderPixelShuffle>(component.config());

@@ -8,12 +8,24 @@ namespace livepeer {
 namespace {
 
 /// Elements of the score matrix held at a time.
-constexpr int64_t max_scores = int64_t(1) << 23;
+constexpr int64_t max_scores = int64_t(1) << 24;
 
 Linear linear(const ParameterScope &scope, const std::string &name, const std::string &deprecated,
               int64_t in, int64_t out, bool has_bias) {
   return {scope / name, scope.get(name + ".weight", deprecated + ".weight", {out, in}),
           has_bias ? scope.get(name + ".bias", deprecated + ".bias", {out}) : torch::Tensor()};
+}
+
+/// a b^T of each pair of matrices, [n, rows, k] and [n, columns, k] -> [n, rows, columns].
+torch::Tensor multiply_batches(const torch::Tensor &a, const torch::Tensor &b) {
+  // Not baddbmm with beta 0, which may read uninitialised memory (libtorch 1.13). bmm calls BLAS
+  // for float32, which may be a slow one.
+  if (a.scalar_type() != torch::kFloat || !takes_kernels(a) || !takes_kernels(b))
+    return at::bmm(a, b.transpose(1, 2));
+  if (a.size(0) == 1) return multiply(a[0], b[0], {}).unsqueeze(0);
+  auto result = torch::empty({a.size(0), a.size(1), b.size(1)}, a.options());
+  for (int64_t i = 0; i < a.size(0); ++i) result.select(0, i).copy_(multiply(a[i], b[i], {}));
+  return result;
 }
 
 }  // namespace
@@ -23,19 +35,18 @@ torch::Tensor attend(const torch::Tensor &query, const KeyValue &context, bool c
                 dim = query.size(3), tokens = context.key.size(2);
   // Scaling the query instead of the scores rounds less in bfloat16.
   const auto q = query.reshape({batch * heads, rows, dim}) * (1 / std::sqrt(double(dim)));
-  const auto k = context.key.reshape({batch * heads, tokens, dim}).transpose(1, 2);
-  const auto v = context.value.reshape({batch * heads, tokens, dim});
+  const auto k = context.key.reshape({batch * heads, tokens, dim});
+  const auto v = context.value.reshape({batch * heads, tokens, dim}).transpose(1, 2).contiguous();
   const int64_t chunk = std::max<int64_t>(1, max_scores / (batch * heads * tokens));
   auto result = torch::empty({batch, rows, heads, dim}, query.options());
   for (int64_t row = 0; row < rows; row += chunk) {
     const int64_t count = std::min(chunk, rows - row);
-    // Not baddbmm with beta 0, which may read uninitialised memory (libtorch 1.13).
-    auto scores = at::bmm(q.narrow(1, row, count), k);
+    auto scores = multiply_batches(q.narrow(1, row, count), k);
     if (causal) {
       const auto later = at::ones({count, tokens}, scores.options().dtype(torch::kBool));
       scores.masked_fill_(later.triu(row + 1), -std::numeric_limits<double>::infinity());
     }
-    auto part = at::bmm(at::softmax(scores, -1), v);
+    auto part = multiply_batches(at::softmax(scores, -1), v);
     result.narrow(1, row, count).copy_(part.view({batch, heads, count, dim}).transpose(1, 2));
   }
   return result.view({batch, rows, heads * dim});

@@ -49,13 +49,13 @@ VaeShape shape_of(const Config &config, const std::string &image_channels) {
 
 }  // namespace
 
-AutoencoderKL::AutoencoderKL(const Config &config, const ParameterScope &scope)
+AutoencoderKL::AutoencoderKL(const Config &config, const ParameterScope &scope, bool with_encoder)
     : latent_channels_(number(config, "latent_channels", 4, max_channels)),
       scaling_factor_(config.get<double>("scaling_factor", 0.18215)),
-      encoder_(scope / "encoder", shape_of(config, "in_channels")),
       decoder_(scope / "decoder", shape_of(config, "out_channels")) {
   if (!(scaling_factor_ > 0)) fail(config, "scaling_factor", "must be positive");
-  if (config.get<bool>("use_quant_conv", true))
+  if (with_encoder) encoder_.emplace(scope / "encoder", shape_of(config, "in_channels"));
+  if (with_encoder && config.get<bool>("use_quant_conv", true))
     quant_conv_.emplace(scope / "quant_conv", 2 * latent_channels_, 2 * latent_channels_, 1);
   if (config.get<bool>("use_post_quant_conv", true))
     post_quant_conv_.emplace(scope / "post_quant_conv", latent_channels_, latent_channels_, 1);
@@ -69,8 +69,8 @@ torch::Tensor AutoencoderKL::decode(const torch::Tensor &latents, const torch::T
 }
 
 LatentDistribution AutoencoderKL::encode(const torch::Tensor &image) const {
-  auto moments = encoder_(image.to(encoder_.dtype(), /*non_blocking=*/false, /*copy=*/false,
-                                   at::MemoryFormat::ChannelsLast));
+  auto moments = encoder_.value()(image.to(encoder_->dtype(), /*non_blocking=*/false,
+                                           /*copy=*/false, at::MemoryFormat::ChannelsLast));
   if (quant_conv_) moments = (*quant_conv_)(moments);
   const auto parts = moments.to(torch::kFloat).chunk(2, 1);
   return {parts[0], parts[1].clamp(-30, 20)};

@@ -19,12 +19,13 @@ struct LatentDistribution {
 /// state dict; the deprecated names of the attention are taken too.
 class AutoencoderKL : public Vae {
  public:
-  /// Throws Error{open_read} for configurations that it cannot evaluate.
-  AutoencoderKL(const Config &config, const ParameterScope &scope);
+  /// `with_encoder` false: its parameters are left where they are. Throws Error{open_read} for
+  /// configurations that it cannot evaluate.
+  AutoencoderKL(const Config &config, const ParameterScope &scope, bool with_encoder = true);
 
   /// Computes in the type of the weights, returns the type of `latents`.
   torch::Tensor decode(const torch::Tensor &latents, const torch::Tensor &low_res) override;
-  /// Of `image` [batch, in_channels, h, w] in [-1, 1]; float32.
+  /// Of `image` [batch, in_channels, h, w] in [-1, 1]; float32. Only with an encoder.
   LatentDistribution encode(const torch::Tensor &image) const;
   int64_t latent_channels() const override { return latent_channels_; }
   double scaling_factor() const override { return scaling_factor_; }
@@ -33,7 +34,7 @@ class AutoencoderKL : public Vae {
  private:
   int64_t latent_channels_;
   double scaling_factor_;
-  VaeEncoder encoder_;
+  std::optional<VaeEncoder> encoder_;
   VaeDecoder decoder_;
   std::optional<Conv2d> quant_conv_, post_quant_conv_;
 };

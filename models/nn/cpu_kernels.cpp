@@ -72,19 +72,16 @@ Affine fold_norm(const std::vector<double> &sums, const float *first, const floa
   return affine;
 }
 
-}  // namespace
-
-torch::Tensor group_norm(const torch::Tensor &x_, const torch::Tensor &offset_,
-                         const torch::Tensor &weight_, const torch::Tensor &bias_, int64_t groups,
-                         double eps, bool silu) {
-  const auto x = x_.contiguous(at::MemoryFormat::ChannelsLast);
+/// `x` and `result`, which may be one tensor, in channels-last order.
+void normalise_groups(const torch::Tensor &x, const torch::Tensor &offset_,
+                      const torch::Tensor &weight_, const torch::Tensor &bias_, int64_t groups,
+                      double eps, bool silu, torch::Tensor &result) {
   const auto weight = weight_.to(torch::kFloat).contiguous(),
              bias = bias_.to(torch::kFloat).contiguous();
   const auto offset = offset_.defined() ? offset_.to(torch::kFloat).contiguous() : torch::Tensor();
   const int64_t batch = x.size(0), channels = x.size(1), pixels = x.size(2) * x.size(3);
   const int64_t tasks = (pixels + rows_per_task - 1) / rows_per_task;
   const auto first = x.select(3, 0).select(2, 0).to(torch::kFloat).contiguous();
-  auto result = torch::empty(x.sizes(), x.options(), at::MemoryFormat::ChannelsLast);
 
   for_type(x, [&](const auto *in, auto type) {
     using T = decltype(type);
@@ -122,7 +119,22 @@ torch::Tensor group_norm(const torch::Tensor &x_, const torch::Tensor &offset_,
       }
     });
   });
+}
+
+}  // namespace
+
+torch::Tensor group_norm(const torch::Tensor &x_, const torch::Tensor &offset,
+                         const torch::Tensor &weight, const torch::Tensor &bias, int64_t groups,
+                         double eps, bool silu) {
+  const auto x = x_.contiguous(at::MemoryFormat::ChannelsLast);
+  auto result = torch::empty(x.sizes(), x.options(), at::MemoryFormat::ChannelsLast);
+  normalise_groups(x, offset, weight, bias, groups, eps, silu, result);
   return result;
+}
+
+void group_norm_(torch::Tensor &x, const torch::Tensor &offset, const torch::Tensor &weight,
+                 const torch::Tensor &bias, int64_t groups, double eps, bool silu) {
+  normalise_groups(x, offset, weight, bias, groups, eps, silu, x);
 }
 
 torch::Tensor layer_norm(const torch::Tensor &x_, const torch::Tensor &weight_,
@@ -177,6 +189,26 @@ torch::Tensor upsample_nearest(const torch::Tensor &x_, int64_t height, int64_t 
     }
   });
   return result;
+}
+
+void scatter_quarter(const torch::Tensor &part, int64_t row, int64_t column,
+                     torch::Tensor &result) {
+  const int64_t batch = part.size(0), channels = part.size(1), height = part.size(2),
+                width = part.size(3);
+  const size_t pixel = size_t(channels) * part.element_size();
+  const int64_t bytes = int64_t(part.element_size());
+  const auto *in = static_cast<const char *>(part.data_ptr());
+  auto *out = static_cast<char *>(result.data_ptr());
+  at::parallel_for(0, batch * height, grain(width * channels), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t sample = i / height, y = i % height;
+      const char *source = in + (sample * part.stride(0) + y * part.stride(2)) * bytes;
+      char *target =
+          out + (((sample * height + y) * 2 + row) * 2 * width + column) * int64_t(pixel);
+      for (int64_t x = 0; x < width; ++x)
+        std::memcpy(target + size_t(2 * x) * pixel, source + size_t(x) * pixel, pixel);
+    }
+  });
 }
 
 }  // namespace livepeer::kernels

@@ -9,6 +9,12 @@
 #else
 #define FOR_EACH_ISA
 #endif
+/// Before loops in which input and output may be the same array.
+#if defined(__clang__)
+#define ELEMENTWISE _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define ELEMENTWISE _Pragma("GCC ivdep")
+#endif
 /// Into the clones, so that it is compiled for their instruction set.
 #define INTO_CLONES inline __attribute__((always_inline))
 
@@ -117,11 +123,14 @@ template <typename T>
 INTO_CLONES void affine_of(const T *x, const float *scale, const float *shift, int64_t count,
                            int64_t channels, bool silu, T *y) {
   for (int64_t row = 0; row < count; ++row, x += channels, y += channels) {
-    if (silu)
+    if (silu) {
+      ELEMENTWISE
       for (int64_t c = 0; c < channels; ++c)
         store(y + c, silu_of(load(x + c) * scale[c] + shift[c]));
-    else
+    } else {
+      ELEMENTWISE
       for (int64_t c = 0; c < channels; ++c) store(y + c, load(x + c) * scale[c] + shift[c]);
+    }
   }
 }
 

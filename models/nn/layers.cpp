@@ -8,18 +8,40 @@
 namespace livepeer {
 namespace {
 
-bool needs_grad(const torch::Tensor &x, const torch::Tensor &weight) {
-  return torch::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad());
-}
-
 /// Whether our own kernels take `x` with parameters like `weight`.
 bool has_kernel(const torch::Tensor &x, const torch::Tensor &weight) {
-  const auto type = x.scalar_type();
-  return x.is_cpu() && (type == torch::kFloat || type == torch::kBFloat16) &&
-         weight.scalar_type() == type && !needs_grad(x, weight);
+  return takes_kernels(x) && takes_kernels(weight) && weight.scalar_type() == x.scalar_type();
 }
 
 }  // namespace
+
+bool takes_kernels(const torch::Tensor &x) {
+  return x.defined() && x.is_cpu() &&
+         (x.scalar_type() == torch::kFloat || x.scalar_type() == torch::kBFloat16) &&
+         !(torch::GradMode::is_enabled() && x.requires_grad());
+}
+
+torch::Tensor convolve(const torch::Tensor &x, const torch::Tensor &weight,
+                       const torch::Tensor &bias, int64_t stride, int64_t padding) {
+  // Left to itself, libtorch takes BLAS for float32 where it has one thread only. bfloat16 it gives
+  // to oneDNN on all machines that compute in it.
+  if (x.numel() > 0 && x.scalar_type() == torch::kFloat && has_kernel(x, weight) && at::hasMKLDNN())
+    return at::mkldnn_convolution(x, weight, bias, {padding, padding}, {stride, stride}, {1, 1}, 1);
+  return at::conv2d(x, weight, bias, stride, padding);
+}
+
+torch::Tensor multiply(const torch::Tensor &x, const torch::Tensor &weight,
+                       const torch::Tensor &bias) {
+  if (x.numel() == 0 || !has_kernel(x, weight)) return at::linear(x, weight, bias);
+  // As a 1x1 convolution of a picture one pixel wide, in channels-last order.
+  const int64_t in = weight.size(1), out = weight.size(0), rows = x.numel() / in;
+  const auto picture = x.reshape({1, rows, 1, in}).permute({0, 3, 1, 2});
+  auto sizes = x.sizes().vec();
+  sizes.back() = out;
+  return convolve(picture, weight.view({out, in, 1, 1}), bias, 1, 0)
+      .permute({0, 2, 3, 1})
+      .reshape(sizes);
+}
 
 Conv2d::Conv2d(const ParameterScope &scope, int64_t in, int64_t out, int64_t kernel,
                int64_t stride_, int64_t padding_, bool has_bias)
@@ -30,7 +52,7 @@ Conv2d::Conv2d(const ParameterScope &scope, int64_t in, int64_t out, int64_t ker
       path(scope.path()) {}
 
 torch::Tensor Conv2d::operator()(const torch::Tensor &x) const {
-  auto result = at::conv2d(x, weight, bias, stride, padding);
+  auto result = convolve(x, weight, bias, stride, padding);
   OutputObserver::report(path, result);
   return result;
 }
@@ -43,7 +65,7 @@ Linear::Linear(const ParameterScope &scope, torch::Tensor weight_, torch::Tensor
     : weight(std::move(weight_)), bias(std::move(bias_)), path(scope.path()) {}
 
 torch::Tensor Linear::operator()(const torch::Tensor &x) const {
-  auto result = at::linear(x, weight, bias);
+  auto result = multiply(x, weight, bias);
   OutputObserver::report(path, result);
   return result;
 }
@@ -80,6 +102,14 @@ torch::Tensor GroupNorm::silu(const torch::Tensor &x, const torch::Tensor &offse
   if (has_kernel(x, weight) && !OutputObserver::active())
     return kernels::group_norm(x, offset, weight, bias, groups, eps, /*silu=*/true);
   return at::silu((*this)(offset.defined() ? x + offset.unsqueeze(-1).unsqueeze(-1) : x));
+}
+
+torch::Tensor GroupNorm::silu_(torch::Tensor x, const torch::Tensor &offset) const {
+  if (!has_kernel(x, weight) || OutputObserver::active() ||
+      !x.is_contiguous(at::MemoryFormat::ChannelsLast))
+    return silu(x, offset);
+  kernels::group_norm_(x, offset, weight, bias, groups, eps, /*silu=*/true);
+  return x;
 }
 
 torch::Tensor geglu(const torch::Tensor &x) {

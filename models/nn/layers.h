@@ -54,12 +54,28 @@ struct GroupNorm {
   /// silu(norm(x + offset)), where `offset` [batch, channels] (undefined: 0) is the same for all
   /// pixels.
   torch::Tensor silu(const torch::Tensor &x, const torch::Tensor &offset = {}) const;
+  /// The same, where `x` may be overwritten; saves memory and time.
+  torch::Tensor silu_(torch::Tensor x, const torch::Tensor &offset = {}) const;
 
   torch::Tensor weight, bias;
   int64_t groups;
   double eps;
   std::string path;
 };
+
+/// Whether the fast versions are for `x`: a float32 or bfloat16 tensor on the CPU that takes no
+/// part in autograd.
+bool takes_kernels(const torch::Tensor &x);
+
+/// 2-D convolution of NCHW `x`. On CPUs by oneDNN wherever it can: not by the BLAS that happens to
+/// be installed.
+torch::Tensor convolve(const torch::Tensor &x, const torch::Tensor &weight,
+                       const torch::Tensor &bias, int64_t stride, int64_t padding);
+
+/// x W^T + b over the last axis of `x` [..., in], with `weight` [out, in] and `bias` [out] or
+/// undefined; by oneDNN wherever it can, too.
+torch::Tensor multiply(const torch::Tensor &x, const torch::Tensor &weight,
+                       const torch::Tensor &bias);
 
 /// The gated unit of the transformers: of `x` [..., 2n], the first half times gelu(second half),
 /// [..., n]. The exact gelu, by the error function.

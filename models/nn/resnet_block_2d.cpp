@@ -15,15 +15,18 @@ ResnetBlock2D::ResnetBlock2D(const ParameterScope &scope, int64_t in, int64_t ou
   if (in != out) conv_shortcut_.emplace(scope / "conv_shortcut", in, out, 1);
 }
 
-torch::Tensor ResnetBlock2D::operator()(const torch::Tensor &x, TimeProjections *time) const {
-  auto hidden = conv1_(norm1_.silu(x));
+torch::Tensor ResnetBlock2D::operator()(torch::Tensor x, TimeProjections *time) const {
+  auto shortcut = conv_shortcut_ ? (*conv_shortcut_)(x) : x;
+  const bool nobody_needs_x = x.use_count() == 1 && x.storage().use_count() == 1;
+  auto hidden = nobody_needs_x ? norm1_.silu_(std::move(x)) : norm1_.silu(x);
+  x.reset();
+  hidden = conv1_(hidden);
+  torch::Tensor offset;
   if (time_emb_proj_)
-    hidden = norm2_.silu(hidden, time->of(this, [this](const torch::Tensor &embedding) {
-      return (*time_emb_proj_)(embedding);
-    }));
-  else
-    hidden = norm2_.silu(hidden);
-  hidden = conv2_(hidden).add_(conv_shortcut_ ? (*conv_shortcut_)(x) : x);
+    offset = time->of(
+        this, [this](const torch::Tensor &embedding) { return (*time_emb_proj_)(embedding); });
+  hidden = norm2_.silu_(std::move(hidden), offset);
+  hidden = conv2_(hidden).add_(shortcut);
   OutputObserver::report(path_, hidden);
   return hidden;
 }

@@ -21,7 +21,7 @@ UNetDownBlock2D::UNetDownBlock2D(const ParameterScope &scope, int64_t in, int64_
 torch::Tensor UNetDownBlock2D::operator()(torch::Tensor x, const UNetConditions &conditions,
                                           std::vector<torch::Tensor> &skips) const {
   for (size_t i = 0; i < resnets_.size(); ++i) {
-    x = resnets_[i](x, &conditions.time);
+    x = resnets_[i](std::move(x), &conditions.time);
     if (!attentions_.empty()) x = attentions_[i](x, conditions.text);
     skips.push_back(x);
   }
@@ -55,14 +55,14 @@ torch::Tensor UNetMidBlock2DCrossAttn::operator()(torch::Tensor x,
 UNetUpBlock2D::UNetUpBlock2D(const ParameterScope &scope, int64_t in, int64_t out,
                              const std::vector<int64_t> &skip_channels, const UNetBlockShape &shape,
                              bool upsample)
-    : path_(scope.path()), upsampler_path_(path_ + ".upsamplers.0") {
+    : path_(scope.path()) {
   for (size_t i = 0; i < skip_channels.size(); ++i) {
     resnets_.emplace_back(scope / "resnets" / i, (i == 0 ? in : out) + skip_channels[i], out,
                           shape.groups, shape.norm_eps, shape.time_channels);
     if (shape.transformer)
       attentions_.emplace_back(scope / "attentions" / i, out, *shape.transformer);
   }
-  if (upsample) upsampler_.emplace(scope / "upsamplers.0.conv", out, out, 3);
+  if (upsample) upsampler_.emplace(scope / "upsamplers.0", out);
 }
 
 torch::Tensor UNetUpBlock2D::operator()(torch::Tensor x, const UNetConditions &conditions,
@@ -70,13 +70,12 @@ torch::Tensor UNetUpBlock2D::operator()(torch::Tensor x, const UNetConditions &c
   for (size_t i = 0; i < resnets_.size(); ++i) {
     x = at::cat({x, skips.back()}, 1);
     skips.pop_back();
-    x = resnets_[i](x, &conditions.time);
+    x = resnets_[i](std::move(x), &conditions.time);
     if (!attentions_.empty()) x = attentions_[i](x, conditions.text);
   }
   if (upsampler_) {
     const auto &skip = skips.back();
-    x = (*upsampler_)(upsample_nearest(x, skip.size(2), skip.size(3)));
-    OutputObserver::report(upsampler_path_, x);
+    x = (*upsampler_)(x, skip.size(2), skip.size(3));
   }
   OutputObserver::report(path_, x);
   return x;

@@ -5,6 +5,7 @@
 
 #include "nn/resnet_block_2d.h"
 #include "nn/transformer_2d_model.h"
+#include "nn/upsample_2d.h"
 
 namespace livepeer {
 
@@ -67,10 +68,10 @@ class UNetUpBlock2D {
                            std::vector<torch::Tensor> &skips) const;
 
  private:
-  std::string path_, upsampler_path_;
+  std::string path_;
   std::vector<ResnetBlock2D> resnets_;
   std::vector<Transformer2DModel> attentions_;
-  std::optional<Conv2d> upsampler_;
+  std::optional<Upsample2D> upsampler_;
 };
 
 }  // namespace livepeer

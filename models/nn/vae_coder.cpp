@@ -39,12 +39,12 @@ torch::Tensor VaeMidBlock::attention(const torch::Tensor &x) const {
 }
 
 torch::Tensor VaeMidBlock::operator()(torch::Tensor x) const {
-  x = first_(x);
+  x = first_(std::move(x));
   if (attention_) {
     x = attention(x).add_(x);
     OutputObserver::report(path_ + ".attentions.0", x);
   }
-  x = second_(x);
+  x = second_(std::move(x));
   OutputObserver::report(path_, x);
   return x;
 }
@@ -61,20 +61,16 @@ VaeEncoder::VaeEncoder(const ParameterScope &scope, const VaeShape &shape)
     down_blocks_.push_back(
         level(block, channels[i == 0 ? 0 : i - 1], channels[i], shape.layers, shape.groups));
     if (i + 1 == channels.size()) continue;
-    down_blocks_.back().resampler_path = block.path() + ".downsamplers.0";
-    down_blocks_.back().resampler.emplace(block / "downsamplers.0.conv", channels[i], channels[i],
-                                          3, 2, 0);
+    down_blocks_.back().downsampler.emplace(block / "downsamplers.0.conv", channels[i], channels[i],
+                                            3, 2, 0);
   }
 }
 
 torch::Tensor VaeEncoder::operator()(const torch::Tensor &image) const {
   auto x = conv_in_(image);
   for (const auto &block : down_blocks_) {
-    for (const auto &resnet : block.resnets) x = resnet(x);
-    if (block.resampler) {
-      x = (*block.resampler)(at::constant_pad_nd(x, {0, 1, 0, 1}));
-      OutputObserver::report(block.resampler_path, x);
-    }
+    for (const auto &resnet : block.resnets) x = resnet(std::move(x));
+    if (block.downsampler) x = (*block.downsampler)(at::constant_pad_nd(x, {0, 1, 0, 1}));
     OutputObserver::report(block.path, x);
   }
   x = conv_out_(conv_norm_out_.silu(mid_block_(x)));
@@ -93,19 +89,15 @@ VaeDecoder::VaeDecoder(const ParameterScope &scope, const VaeShape &shape)
     up_blocks_.push_back(
         level(block, channels[i == 0 ? 0 : i - 1], channels[i], shape.layers + 1, shape.groups));
     if (i + 1 == channels.size()) continue;
-    up_blocks_.back().resampler_path = block.path() + ".upsamplers.0";
-    up_blocks_.back().resampler.emplace(block / "upsamplers.0.conv", channels[i], channels[i], 3);
+    up_blocks_.back().upsampler.emplace(block / "upsamplers.0", channels[i]);
   }
 }
 
 torch::Tensor VaeDecoder::operator()(const torch::Tensor &latents) const {
   auto x = mid_block_(conv_in_(latents));
   for (const auto &block : up_blocks_) {
-    for (const auto &resnet : block.resnets) x = resnet(x);
-    if (block.resampler) {
-      x = (*block.resampler)(upsample_nearest(x, 2 * x.size(2), 2 * x.size(3)));
-      OutputObserver::report(block.resampler_path, x);
-    }
+    for (const auto &resnet : block.resnets) x = resnet(std::move(x));
+    if (block.upsampler) x = (*block.upsampler)(x, 2 * x.size(2), 2 * x.size(3));
     OutputObserver::report(block.path, x);
   }
   return conv_out_(conv_norm_out_.silu(x));

@@ -5,6 +5,7 @@
 
 #include "nn/attention.h"
 #include "nn/resnet_block_2d.h"
+#include "nn/upsample_2d.h"
 
 namespace livepeer {
 
@@ -17,11 +18,12 @@ struct VaeShape {
   bool mid_attention;
 };
 
-/// Residual blocks of one resolution, and the convolution on the way to the next one.
+/// Residual blocks of one resolution, and the way to the next one.
 struct VaeLevel {
-  std::string path, resampler_path;
+  std::string path;
   std::vector<ResnetBlock2D> resnets;
-  std::optional<Conv2d> resampler;
+  std::optional<Conv2d> downsampler;
+  std::optional<Upsample2D> upsampler;
 };
 
 /// UNetMidBlock2D: two residual blocks, and attention over all pixels between them.
