@@ -17,11 +17,10 @@ torch::Tensor fold_taps(const torch::Tensor &weight, int64_t dim, bool odd) {
 
 Upsample2D::Upsample2D(const ParameterScope &scope, int64_t channels)
     : path_(scope.path()), conv_(scope / "conv", channels, channels, 3) {
-  if (!takes_kernels(conv_.weight)) return;
-  const auto weight = conv_.weight.to(torch::kFloat);
+  // Sums rounded to bfloat16 would cost more precision than diffusers loses (golden 5x7 decode).
+  if (!takes_kernels(conv_.weight) || conv_.dtype() != torch::kFloat) return;
   for (size_t i = 0; i < quarters_.size(); ++i)
-    quarters_[i] = fold_taps(fold_taps(weight, 2, i / 2 == 1), 3, i % 2 == 1)
-                       .to(conv_.dtype())
+    quarters_[i] = fold_taps(fold_taps(conv_.weight, 2, i / 2 == 1), 3, i % 2 == 1)
                        .contiguous(at::MemoryFormat::ChannelsLast);
 }
 

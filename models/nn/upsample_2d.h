@@ -7,7 +7,7 @@
 namespace livepeer {
 
 /// Enlargement by nearest neighbour followed by a 3x3 convolution, as in diffusers' Upsample2D.
-/// For twice the size, inference on a CPU computes each of the four kinds of output pixels from the
+/// For twice the size, float32 inference on a CPU computes each of the four kinds of output pixels from the
 /// small picture with a 2x2 convolution whose weights are sums of the 3x3's: the same result (up
 /// to rounding) from 4/9 of the products.
 class Upsample2D {
