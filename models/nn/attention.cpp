@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "nn/cpu_kernels.h"
+
 namespace livepeer {
 namespace {
 
@@ -28,6 +30,15 @@ torch::Tensor multiply_batches(const torch::Tensor &a, const torch::Tensor &b) {
   return result;
 }
 
+/// softmax(scores) v^T; overwrites `scores` [n, rows, tokens]. `v` [n, dim, tokens].
+torch::Tensor softmax_product(torch::Tensor &scores, const torch::Tensor &v) {
+  if (!takes_kernels(scores) || !scores.is_contiguous())
+    return multiply_batches(at::softmax(scores, -1), v);
+  // Dividing behind the product rounds less in bfloat16.
+  const auto sums = kernels::exponentials_(scores);
+  return multiply_batches(scores, v) / sums;
+}
+
 }  // namespace
 
 torch::Tensor attend(const torch::Tensor &query, const KeyValue &context, bool causal) {
@@ -46,7 +57,7 @@ torch::Tensor attend(const torch::Tensor &query, const KeyValue &context, bool c
       const auto later = at::ones({count, tokens}, scores.options().dtype(torch::kBool));
       scores.masked_fill_(later.triu(row + 1), -std::numeric_limits<double>::infinity());
     }
-    auto part = multiply_batches(at::softmax(scores, -1), v);
+    auto part = softmax_product(scores, v);
     result.narrow(1, row, count).copy_(part.view({batch, heads, count, dim}).transpose(1, 2));
   }
   return result.view({batch, rows, heads * dim});

@@ -154,6 +154,21 @@ torch::Tensor layer_norm(const torch::Tensor &x_, const torch::Tensor &weight_,
   return result;
 }
 
+torch::Tensor exponentials_(torch::Tensor &x) {
+  const int64_t width = x.size(-1), count = x.numel() / width;
+  auto sizes = x.sizes().vec();
+  sizes.back() = 1;
+  auto sums = torch::empty(sizes, x.options().dtype(torch::kFloat));
+  for_type(x, [&](const auto *, auto type) {
+    using T = decltype(type);
+    at::parallel_for(0, count, grain(width), [&](int64_t begin, int64_t end) {
+      rows::exponentials(output<T>(x) + begin * width, end - begin, width,
+                         sums.data_ptr<float>() + begin);
+    });
+  });
+  return sums;
+}
+
 torch::Tensor geglu(const torch::Tensor &x_) {
   const auto x = x_.contiguous();
   const int64_t width = x.size(-1) / 2, count = x.numel() / (2 * width);

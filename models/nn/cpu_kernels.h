@@ -21,6 +21,11 @@ void group_norm_(torch::Tensor &x, const torch::Tensor &offset, const torch::Ten
 torch::Tensor layer_norm(const torch::Tensor &x, const torch::Tensor &weight,
                          const torch::Tensor &bias, double eps);
 
+/// Softmax over the last axis of contiguous `x` but for the division, in place: e^(x - maximum).
+/// Returns what to divide by: the sums of the (rounded) results, [..., 1] float32. A row of NaN
+/// stays one.
+torch::Tensor exponentials_(torch::Tensor &x);
+
 /// [..., 2n] -> [..., n]: first half * gelu(second half).
 torch::Tensor geglu(const torch::Tensor &x);
 

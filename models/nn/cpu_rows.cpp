@@ -166,6 +166,30 @@ INTO_CLONES void layer_norm_of(const T *x, const float *weight, const float *bia
 }
 
 template <typename T>
+INTO_CLONES void exponentials_of(T *x, int64_t count, int64_t width, float *sums) {
+  for (int64_t row = 0; row < count; ++row, x += width) {
+    float largest[lanes];
+    for (int64_t i = 0; i < lanes; ++i) largest[i] = load(x);
+    int64_t c = 0;
+    for (; c + lanes <= width; c += lanes)
+      for (int64_t i = 0; i < lanes; ++i) {
+        const float v = load(x + c + i);
+        largest[i] = v > largest[i] ? v : largest[i];
+      }
+    for (; c < width; ++c) largest[0] = std::max(largest[0], load(x + c));
+    const float most = *std::max_element(largest, largest + lanes);
+    ELEMENTWISE
+    for (int64_t i = 0; i < width; ++i) {
+      const float d = load(x + i) - most;
+      // Also for what is masked by minus infinity.
+      store(x + i, d < -80.0f ? 0.0f : exponential(d));
+    }
+    sums[row] = row_sum(
+        x, width, [](float v) __attribute__((always_inline)) { return v; });
+  }
+}
+
+template <typename T>
 INTO_CLONES void geglu_of(const T *x, int64_t count, int64_t width, T *y) {
   for (int64_t row = 0; row < count; ++row, x += 2 * width, y += width)
     for (int64_t c = 0; c < width; ++c) store(y + c, load(x + c) * gelu_of(load(x + width + c)));
@@ -198,6 +222,13 @@ FOR_EACH_ISA void layer_norm(const float *x, const float *weight, const float *b
 FOR_EACH_ISA void layer_norm(const BFloat16 *x, const float *weight, const float *bias, float eps,
                              int64_t count, int64_t channels, BFloat16 *y) {
   layer_norm_of(x, weight, bias, eps, count, channels, y);
+}
+
+FOR_EACH_ISA void exponentials(float *x, int64_t count, int64_t width, float *sums) {
+  exponentials_of(x, count, width, sums);
+}
+FOR_EACH_ISA void exponentials(BFloat16 *x, int64_t count, int64_t width, float *sums) {
+  exponentials_of(x, count, width, sums);
 }
 
 FOR_EACH_ISA void geglu(const float *x, int64_t count, int64_t width, float *y) {

@@ -33,6 +33,10 @@ void layer_norm(const float *x, const float *weight, const float *bias, float ep
 void layer_norm(const BFloat16 *x, const float *weight, const float *bias, float eps, int64_t count,
                 int64_t channels, BFloat16 *y);
 
+/// x = e^(x - maximum of the row), in place; sums[row]: of the stored values.
+void exponentials(float *x, int64_t count, int64_t width, float *sums);
+void exponentials(BFloat16 *x, int64_t count, int64_t width, float *sums);
+
 /// y[i] = x[i] * gelu(x[width + i]); rows of 2 width in, of width out.
 void geglu(const float *x, int64_t count, int64_t width, float *y);
 void geglu(const BFloat16 *x, int64_t count, int64_t width, BFloat16 *y);
