@@ -104,10 +104,14 @@ DiffusionModelInfo describe(const Resolved &resolved, const Vae &vae) {
 std::string TorchModelLoader::check(const ModelSpec &spec) const {
   const Resolved resolved(spec);
   resolved.snapshot.check_weights(resolved.prefer_half());
-  if (!resolved.safety_folder.empty())
-    Component(resolved.safety_folder).weight_files(/*prefer_half=*/false);
+  std::string checker;
+  if (!resolved.safety_folder.empty()) {
+    const Component component(resolved.safety_folder);
+    component.weight_files(/*prefer_half=*/false);  // throws where there are none
+    checker = component.folder() + "|" + component.fingerprint();
+  }
   return resolved.snapshot.folder() + "|" + resolved.snapshot.fingerprint() + "|" +
-         resolved.device.str() + "|" + dtype_name(resolved.dtype) + "|" + resolved.safety_folder;
+         resolved.device.str() + "|" + dtype_name(resolved.dtype) + "|" + checker;
 }
 
 std::shared_ptr<UpscaleModel> TorchModelLoader::load(const ModelSpec &spec, Progress &progress) {

@@ -137,6 +137,12 @@ bool Component::has_weights() const {
   return !first_pickle(folder_).empty();
 }
 
+std::string Component::fingerprint() const {
+  Hash hash;
+  add_folder(hash, folder_);
+  return hash.text();
+}
+
 std::vector<std::string> Component::weight_files(bool prefer_half) const {
   const auto candidates = weight_candidates(prefer_half);
   // A link into nowhere (an unfinished download) counts only where nothing better is there; opening

@@ -30,6 +30,8 @@ class Component {
   /// (.fp16.) comes first if `prefer_half`, last otherwise. Throws Error{not_found} where there is
   /// none, Error{open_read} for pickles (.bin), unreadable files and names that leave the folder.
   std::vector<std::string> weight_files(bool prefer_half) const;
+  /// As Snapshot::fingerprint(), of this folder.
+  std::string fingerprint() const;
 
  private:
   std::vector<std::string> shards(const std::string &index_file) const;

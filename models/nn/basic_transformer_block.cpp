@@ -38,9 +38,9 @@ torch::Tensor BasicTransformerBlock::feed_forward(const torch::Tensor &x) const 
 torch::Tensor BasicTransformerBlock::operator()(const torch::Tensor &x,
                                                 TextProjections &text) const {
   auto hidden = attend(attn1_, ".attn1", norm1_(x), only_cross_attention_ ? &text : nullptr);
-  hidden.add_(x);
-  hidden = attend(attn2_, ".attn2", norm2_(hidden), &text).add_(hidden);
-  hidden = feed_forward(norm3_(hidden)).add_(hidden);
+  hidden = add_branch(std::move(hidden), x);
+  hidden = add_branch(attend(attn2_, ".attn2", norm2_(hidden), &text), hidden);
+  hidden = add_branch(feed_forward(norm3_(hidden)), hidden);
   OutputObserver::report(path_, hidden);
   return hidden;
 }

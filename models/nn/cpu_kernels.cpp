@@ -30,6 +30,17 @@ T *output(torch::Tensor &x) {
   return reinterpret_cast<T *>(x.data_ptr());
 }
 
+/// Calls function(x's data, a value of the result's type).
+template <typename Function>
+void for_types(const torch::Tensor &x, const torch::Tensor &result, Function function) {
+  for_type(x, [&](const auto *in, auto type) {
+    if (result.scalar_type() == x.scalar_type())
+      function(in, type);
+    else if constexpr (std::is_same_v<decltype(type), float>)
+      function(in, BFloat16());
+  });
+}
+
 int64_t grain(int64_t elements_per_item) {
   return std::max<int64_t>(1, grain_elements / std::max<int64_t>(1, elements_per_item));
 }
@@ -83,7 +94,7 @@ void normalise_groups(const torch::Tensor &x, const torch::Tensor &offset_,
   const int64_t tasks = (pixels + rows_per_task - 1) / rows_per_task;
   const auto first = x.select(3, 0).select(2, 0).to(torch::kFloat).contiguous();
 
-  for_type(x, [&](const auto *in, auto type) {
+  for_types(x, result, [&](const auto *in, auto type) {
     using T = decltype(type);
     const auto rows_of = [&](int64_t task) {
       return std::min(rows_per_task, pixels - task * rows_per_task);
@@ -127,7 +138,7 @@ torch::Tensor group_norm(const torch::Tensor &x_, const torch::Tensor &offset,
                          const torch::Tensor &weight, const torch::Tensor &bias, int64_t groups,
                          double eps, bool silu) {
   const auto x = x_.contiguous(at::MemoryFormat::ChannelsLast);
-  auto result = torch::empty(x.sizes(), x.options(), at::MemoryFormat::ChannelsLast);
+  auto result = torch::empty(x.sizes(), weight.options(), at::MemoryFormat::ChannelsLast);
   normalise_groups(x, offset, weight, bias, groups, eps, silu, result);
   return result;
 }
@@ -143,12 +154,25 @@ torch::Tensor layer_norm(const torch::Tensor &x_, const torch::Tensor &weight_,
   const auto weight = weight_.to(torch::kFloat).contiguous(),
              bias = bias_.to(torch::kFloat).contiguous();
   const int64_t channels = x.size(-1), count = x.numel() / channels;
-  auto result = torch::empty_like(x);
-  for_type(x, [&](const auto *in, auto type) {
+  auto result = torch::empty(x.sizes(), weight_.options());
+  for_types(x, result, [&](const auto *in, auto type) {
     using T = decltype(type);
     at::parallel_for(0, count, grain(channels), [&](int64_t begin, int64_t end) {
       rows::layer_norm(in + begin * channels, weight.data_ptr<float>(), bias.data_ptr<float>(),
                        float(eps), end - begin, channels, output<T>(result) + begin * channels);
+    });
+  });
+  return result;
+}
+
+torch::Tensor add(const torch::Tensor &branch, const torch::Tensor &x) {
+  if (!branch.is_non_overlapping_and_dense() || branch.strides() != x.strides())
+    return branch.to(torch::kFloat).add_(x);
+  auto result = torch::empty_like(branch, branch.options().dtype(torch::kFloat));
+  for_type(x, [&](const auto *in, auto) {
+    at::parallel_for(0, x.numel(), grain_elements, [&](int64_t begin, int64_t end) {
+      rows::add(reinterpret_cast<const BFloat16 *>(branch.data_ptr()) + begin, in + begin,
+                end - begin, result.data_ptr<float>() + begin);
     });
   });
   return result;

@@ -3,8 +3,9 @@
 #include <torch/torch.h>
 
 /// Fused operators for inference on CPUs, where libtorch has slow versions or none (bfloat16 in
-/// 1.13). Tensors are float32 or bfloat16 on the CPU, parameters have the type of `x`; statistics
-/// and arithmetic are float32 or better. Results do not depend on the number of threads.
+/// 1.13). Tensors are float32 or bfloat16 on the CPU; results have the type of the parameters,
+/// which is that of `x` or a smaller one; statistics and arithmetic are float32 or better. Results
+/// do not depend on the number of threads.
 namespace livepeer::kernels {
 
 /// Group norm of `x + offset` (offset [batch, channels] or undefined) over [batch, channels, h, w],
@@ -13,7 +14,7 @@ torch::Tensor group_norm(const torch::Tensor &x, const torch::Tensor &offset,
                          const torch::Tensor &weight, const torch::Tensor &bias, int64_t groups,
                          double eps, bool silu);
 
-/// The same in place; `x` must be in channels-last order.
+/// The same in place; `x` must have the type of the parameters and be in channels-last order.
 void group_norm_(torch::Tensor &x, const torch::Tensor &offset, const torch::Tensor &weight,
                  const torch::Tensor &bias, int64_t groups, double eps, bool silu);
 
@@ -25,6 +26,9 @@ torch::Tensor layer_norm(const torch::Tensor &x, const torch::Tensor &weight,
 /// Returns what to divide by: the sums of the (rounded) results, [..., 1] float32. A row of NaN
 /// stays one.
 torch::Tensor exponentials_(torch::Tensor &x);
+
+/// `branch` (bfloat16) + `x` (either type) in float32, in the memory order of `branch`.
+torch::Tensor add(const torch::Tensor &branch, const torch::Tensor &x);
 
 /// [..., 2n] -> [..., n]: first half * gelu(second half).
 torch::Tensor geglu(const torch::Tensor &x);

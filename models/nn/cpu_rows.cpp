@@ -4,44 +4,13 @@
 #include <cmath>
 #include <cstring>
 
-#if defined(__x86_64__)
-#define FOR_EACH_ISA __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define FOR_EACH_ISA
-#endif
-/// Before loops in which input and output may be the same array.
-#if defined(__clang__)
-#define ELEMENTWISE _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define ELEMENTWISE _Pragma("GCC ivdep")
-#endif
-/// Into the clones, so that it is compiled for their instruction set.
-#define INTO_CLONES inline __attribute__((always_inline))
+#include "nn/cpu_clones.h"
 
 namespace livepeer::kernels::rows {
 namespace {
 
 /// Channels that the loops work on at a time: a few registers of any instruction set.
 constexpr int64_t lanes = 32;
-
-INTO_CLONES float load(const float *p) { return *p; }
-
-INTO_CLONES float load(const BFloat16 *p) {
-  const uint32_t bits = uint32_t(p->bits) << 16;
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-INTO_CLONES void store(float *p, float value) { *p = value; }
-
-/// To the nearest, ties to even; a NaN stays one.
-INTO_CLONES void store(BFloat16 *p, float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  p->bits = uint16_t((bits & 0x7fffffffu) > 0x7f800000u ? 0x7fc0u : rounded);
-}
 
 /// e^x to about 2 units in the last place; saturates near the ends of the float range.
 INTO_CLONES float exponential(float x) {
@@ -119,9 +88,9 @@ INTO_CLONES void sum_and_squares_of(const T *x, const float *origin, int64_t cou
   }
 }
 
-template <typename T>
-INTO_CLONES void affine_of(const T *x, const float *scale, const float *shift, int64_t count,
-                           int64_t channels, bool silu, T *y) {
+template <typename In, typename Out>
+INTO_CLONES void affine_of(const In *x, const float *scale, const float *shift, int64_t count,
+                           int64_t channels, bool silu, Out *y) {
   for (int64_t row = 0; row < count; ++row, x += channels, y += channels) {
     if (silu) {
       ELEMENTWISE
@@ -147,9 +116,9 @@ INTO_CLONES float row_sum(const T *x, int64_t channels, Function function) {
   return sum;
 }
 
-template <typename T>
-INTO_CLONES void layer_norm_of(const T *x, const float *weight, const float *bias, float eps,
-                               int64_t count, int64_t channels, T *y) {
+template <typename In, typename Out>
+INTO_CLONES void layer_norm_of(const In *x, const float *weight, const float *bias, float eps,
+                               int64_t count, int64_t channels, Out *y) {
   for (int64_t row = 0; row < count; ++row, x += channels, y += channels) {
     const float mean = row_sum(
                            x, channels, [](float v) __attribute__((always_inline)) { return v; }) /
@@ -215,6 +184,11 @@ FOR_EACH_ISA void affine(const BFloat16 *x, const float *scale, const float *shi
   affine_of(x, scale, shift, count, channels, silu, y);
 }
 
+FOR_EACH_ISA void affine(const float *x, const float *scale, const float *shift, int64_t count,
+                         int64_t channels, bool silu, BFloat16 *y) {
+  affine_of(x, scale, shift, count, channels, silu, y);
+}
+
 FOR_EACH_ISA void layer_norm(const float *x, const float *weight, const float *bias, float eps,
                              int64_t count, int64_t channels, float *y) {
   layer_norm_of(x, weight, bias, eps, count, channels, y);
@@ -222,6 +196,18 @@ FOR_EACH_ISA void layer_norm(const float *x, const float *weight, const float *b
 FOR_EACH_ISA void layer_norm(const BFloat16 *x, const float *weight, const float *bias, float eps,
                              int64_t count, int64_t channels, BFloat16 *y) {
   layer_norm_of(x, weight, bias, eps, count, channels, y);
+}
+
+FOR_EACH_ISA void layer_norm(const float *x, const float *weight, const float *bias, float eps,
+                             int64_t count, int64_t channels, BFloat16 *y) {
+  layer_norm_of(x, weight, bias, eps, count, channels, y);
+}
+
+FOR_EACH_ISA void add(const BFloat16 *a, const float *b, int64_t count, float *y) {
+  for (int64_t i = 0; i < count; ++i) y[i] = load(a + i) + b[i];
+}
+FOR_EACH_ISA void add(const BFloat16 *a, const BFloat16 *b, int64_t count, float *y) {
+  for (int64_t i = 0; i < count; ++i) y[i] = load(a + i) + load(b + i);
 }
 
 FOR_EACH_ISA void exponentials(float *x, int64_t count, int64_t width, float *sums) {

@@ -26,12 +26,20 @@ void affine(const float *x, const float *scale, const float *shift, int64_t coun
             bool silu, float *y);
 void affine(const BFloat16 *x, const float *scale, const float *shift, int64_t count,
             int64_t channels, bool silu, BFloat16 *y);
+void affine(const float *x, const float *scale, const float *shift, int64_t count, int64_t channels,
+            bool silu, BFloat16 *y);
 
 /// Normalises each row.
 void layer_norm(const float *x, const float *weight, const float *bias, float eps, int64_t count,
                 int64_t channels, float *y);
 void layer_norm(const BFloat16 *x, const float *weight, const float *bias, float eps, int64_t count,
                 int64_t channels, BFloat16 *y);
+void layer_norm(const float *x, const float *weight, const float *bias, float eps, int64_t count,
+                int64_t channels, BFloat16 *y);
+
+/// y = a + b.
+void add(const BFloat16 *a, const float *b, int64_t count, float *y);
+void add(const BFloat16 *a, const BFloat16 *b, int64_t count, float *y);
 
 /// x = e^(x - maximum of the row), in place; sums[row]: of the stored values.
 void exponentials(float *x, int64_t count, int64_t width, float *sums);

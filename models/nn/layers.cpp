@@ -4,13 +4,21 @@
 
 #include "nn/cpu_kernels.h"
 #include "nn/output_observer.h"
+#include "nn/winograd_float.h"
 
 namespace livepeer {
 namespace {
 
+/// Whether `x` is a sum kept in float32 before bfloat16 parameters.
+bool is_wide(const torch::Tensor &x, const torch::Tensor &weight) {
+  return takes_kernels(x) && takes_kernels(weight) && x.scalar_type() == torch::kFloat &&
+         weight.scalar_type() == torch::kBFloat16;
+}
+
 /// Whether our own kernels take `x` with parameters like `weight`.
 bool has_kernel(const torch::Tensor &x, const torch::Tensor &weight) {
-  return takes_kernels(x) && takes_kernels(weight) && weight.scalar_type() == x.scalar_type();
+  return is_wide(x, weight) ||
+         (takes_kernels(x) && takes_kernels(weight) && weight.scalar_type() == x.scalar_type());
 }
 
 }  // namespace
@@ -23,6 +31,11 @@ bool takes_kernels(const torch::Tensor &x) {
 
 torch::Tensor convolve(const torch::Tensor &x, const torch::Tensor &weight,
                        const torch::Tensor &bias, int64_t stride, int64_t padding) {
+  if (is_wide(x, weight))
+    return convolve(x.to(weight.scalar_type()), weight, bias, stride, padding);
+  if (x.numel() > 0 && has_kernel(x, weight) && at::hasMKLDNN() &&
+      winograd_pays(x, weight, stride, padding))
+    return winograd_convolve(x, weight, bias);
   // Left to itself, libtorch takes BLAS for float32 where it has one thread only. bfloat16 it gives
   // to oneDNN on all machines that compute in it.
   if (x.numel() > 0 && x.scalar_type() == torch::kFloat && has_kernel(x, weight) && at::hasMKLDNN())
@@ -32,6 +45,7 @@ torch::Tensor convolve(const torch::Tensor &x, const torch::Tensor &weight,
 
 torch::Tensor multiply(const torch::Tensor &x, const torch::Tensor &weight,
                        const torch::Tensor &bias) {
+  if (is_wide(x, weight)) return multiply(x.to(weight.scalar_type()), weight, bias);
   if (x.numel() == 0 || !has_kernel(x, weight)) return at::linear(x, weight, bias);
   // As a 1x1 convolution of a picture one pixel wide, in channels-last order.
   const int64_t in = weight.size(1), out = weight.size(0), rows = x.numel() / in;
@@ -105,11 +119,17 @@ torch::Tensor GroupNorm::silu(const torch::Tensor &x, const torch::Tensor &offse
 }
 
 torch::Tensor GroupNorm::silu_(torch::Tensor x, const torch::Tensor &offset) const {
-  if (!has_kernel(x, weight) || OutputObserver::active() ||
+  if (!has_kernel(x, weight) || is_wide(x, weight) || OutputObserver::active() ||
       !x.is_contiguous(at::MemoryFormat::ChannelsLast))
     return silu(x, offset);
   kernels::group_norm_(x, offset, weight, bias, groups, eps, /*silu=*/true);
   return x;
+}
+
+torch::Tensor add_branch(torch::Tensor branch, const torch::Tensor &x) {
+  if (branch.scalar_type() == torch::kBFloat16 && takes_kernels(branch) && takes_kernels(x))
+    return kernels::add(branch, x);
+  return branch.add_(x);
 }
 
 torch::Tensor geglu(const torch::Tensor &x) {

@@ -12,7 +12,7 @@ namespace livepeer {
 /// runs under autograd, autocast and on GPUs; for inference on a CPU faster versions with the same
 /// result (up to rounding) stand behind the same names. They are fastest for float32 and bfloat16
 /// activations in channels-last order. Inputs are cast to the weights' type by the networks, not
-/// here.
+/// here, but for float32 inputs (sums, see add_branch) of bfloat16 weights on CPUs.
 
 /// 2-D convolution of NCHW input; `weight` [out, in, k, k].
 struct Conv2d {
@@ -76,6 +76,11 @@ torch::Tensor convolve(const torch::Tensor &x, const torch::Tensor &weight,
 /// undefined; by oneDNN wherever it can, too.
 torch::Tensor multiply(const torch::Tensor &x, const torch::Tensor &weight,
                        const torch::Tensor &bias);
+
+/// `branch` + `x`, which has the shape of `branch` and may be float32 where `branch` is bfloat16.
+/// bfloat16 sums are float32 for inference on a CPU: a network adds dozens of branches to a
+/// picture, and rounding after each is most of what bfloat16 would lose. May overwrite `branch`.
+torch::Tensor add_branch(torch::Tensor branch, const torch::Tensor &x);
 
 /// The gated unit of the transformers: of `x` [..., 2n], the first half times gelu(second half),
 /// [..., n]. The exact gelu, by the error function.

@@ -26,7 +26,7 @@ torch::Tensor ResnetBlock2D::operator()(torch::Tensor x, TimeProjections *time) 
     offset = time->of(
         this, [this](const torch::Tensor &embedding) { return (*time_emb_proj_)(embedding); });
   hidden = norm2_.silu_(std::move(hidden), offset);
-  hidden = conv2_(hidden).add_(shortcut);
+  hidden = add_branch(conv2_(hidden), shortcut);
   OutputObserver::report(path_, hidden);
   return hidden;
 }

@@ -36,7 +36,7 @@ torch::Tensor Transformer2DModel::operator()(const torch::Tensor &x, TextProject
   hidden = proj_in_(hidden);
   for (const auto &block : blocks_) hidden = block(hidden, text);
   hidden = proj_out_(hidden).view({batch, height, width, channels}).permute({0, 3, 1, 2});
-  hidden = hidden.add_(x);
+  hidden = add_branch(std::move(hidden), x);
   OutputObserver::report(path_, hidden);
   return hidden;
 }

@@ -41,7 +41,7 @@ torch::Tensor VaeMidBlock::attention(const torch::Tensor &x) const {
 torch::Tensor VaeMidBlock::operator()(torch::Tensor x) const {
   x = first_(std::move(x));
   if (attention_) {
-    x = attention(x).add_(x);
+    x = add_branch(attention(x), x);
     OutputObserver::report(path_ + ".attentions.0", x);
   }
   x = second_(std::move(x));

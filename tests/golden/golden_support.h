@@ -4,17 +4,12 @@
 #include <torch/torch.h>
 
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
+
+#include "golden/golden_files.h"
 
 namespace livepeer {
 
-/// Path of a file of the golden data, which lives beside the source tree (or where the environment
-/// variable LIVEPEER_SHARED says).
-std::string golden_path(const std::string &relative);
-bool have_goldens();
-/// The entry of cases.json.
-nlohmann::json golden_case(const std::string &id);
 std::map<std::string, torch::Tensor> golden_tensors(const std::string &relative);
 
 /// Fails where `actual` is not within `tolerance` x the largest absolute value of `expected`.
@@ -22,8 +17,3 @@ void expect_close(const torch::Tensor &actual, const torch::Tensor &expected, do
                   const std::string &what);
 
 }  // namespace livepeer
-
-#define REQUIRE_GOLDENS()                                                    \
-  if (!livepeer::have_goldens())                                             \
-  GTEST_SKIP() << "the golden data are not at " << livepeer::golden_path("") \
-               << "; set LIVEPEER_SHARED to the folder that holds goldens/"

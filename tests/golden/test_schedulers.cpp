@@ -128,7 +128,7 @@ TEST(NoiseScheduleGolden, TablesEqualDiffusers) {
   EXPECT_EQ(rescaled.alphas_cumprod[-1].item<float>(), 0.0f);
 }
 
-TEST(NoiseScheduleGolden, AddNoiseEqualsDiffusers) {
+TEST(NoiseScheduleGolden, ddpm_add_noise) {
   REQUIRE_GOLDENS();
   const Tensors tensors = golden_tensors("tensors/ddpm_add_noise.safetensors");
   const NoiseSchedule schedule(

@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <functional>
+#include <limits>
 
 #include "io/model_lookup.h"
 #include "io/safetensors.h"
@@ -365,6 +367,24 @@ TEST(BadCache, DamagedReferencesAreNamed) {
   }
   write_file(repository / "refs/main", "gone");
   expect_error([&] { find_model(repository); }, "does not hold it", repository);
+}
+
+TEST(BadConfig, NumbersThatOnlyPythonWritesAreTaken) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "config.json";
+  write_file(path, R"({"low": -Infinity, "list": [Infinity, 1], "none": NaN,
+                       "text": "-Infinity \"NaN\"", "more": "\\"})");
+  const Config config = Config::read(path);
+  EXPECT_EQ(config.require<double>("low"), -std::numeric_limits<double>::infinity());
+  EXPECT_EQ(config.require<std::vector<double>>("list")[0],
+            std::numeric_limits<double>::infinity());
+  EXPECT_TRUE(std::isnan(config.require<double>("none")));
+  EXPECT_EQ(config.require<std::string>("text"), "-Infinity \"NaN\"");
+  EXPECT_EQ(config.require<std::string>("more"), "\\");
+  for (const char *damaged : {R"({"a": --Infinity})", R"({"a": Infinity5})", R"({"a": Inf})"}) {
+    write_file(path, damaged);
+    expect_error([&] { Config::read(path); }, "not a JSON object", path);
+  }
 }
 
 TEST(BadConfig, ValuesOfTheWrongKindAreNamed) {

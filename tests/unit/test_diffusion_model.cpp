@@ -4,6 +4,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "diffusion/diffusion_model.h"
 #include "diffusion/frame_tensor.h"
@@ -154,6 +155,18 @@ TEST(DiffusionModel, AnySizeGivesFourTimesIt) {
       EXPECT_EQ(out.height, 4 * height);
     }
   }
+}
+
+/// Where the networks need multiples of 4, the last column and row are repeated.
+TEST(DiffusionModel, OddSizesArePaddedByTheirEdge) {
+  Fixture fixture(false);
+  const Frame frame = picture(5, 3);
+  Frame padded(8, 4);
+  for (int y = 0; y < padded.height; ++y)
+    for (int x = 0; x < padded.width; ++x)
+      std::memcpy(padded.row(y) + 3 * x, frame.row(std::min(y, 2)) + 3 * std::min(x, 4), 3);
+  EXPECT_EQ(fixture.upscale(frame).pixels,
+            test::crop(fixture.upscale(padded), {0, 0, 20, 12}).pixels);
 }
 
 TEST(DiffusionModel, GuidanceCombinesBothPrompts) {

@@ -143,6 +143,19 @@ TEST_P(CpuKernels, LinearAsConvolution) {
   }
 }
 
+/// Large enough for the algorithm of fewer products, in several bands, with odd sizes.
+TEST_P(CpuKernels, ConvolutionOfManyPixels) {
+  for (const auto &[in, out, height, width] :
+       {std::tuple(16, 16, 8, 8), std::tuple(20, 40, 9, 13), std::tuple(512, 17, 51, 33)}) {
+    const Conv2d conv(ParameterScope(parameters_), in, out, 3);
+    const auto x = torch::randn({2, in, height, width}).to(GetParam());
+    const auto expected = at::conv2d(x.to(torch::kDouble), conv.weight.to(torch::kDouble),
+                                     conv.bias.to(torch::kDouble), 1, 1);
+    for (const auto &layout : {x, channels_last(x)})
+      EXPECT_LT(difference(conv(layout), expected), tolerance_of_sums()) << in << " " << out;
+  }
+}
+
 /// More rows than one chunk holds, so that several are put together.
 TEST_P(CpuKernels, AttentionInChunks) {
   const int64_t tokens = 3000, dim = 8;

@@ -143,7 +143,8 @@ TEST(AutoencoderTinyReach, IsBounded) {
   const auto latents = torch::randn({1, 4, side, side});
   auto changed = latents.clone();
   changed.select(3, centre).select(2, centre).add_(1);
-  const auto difference = (vae.decode(changed, {}) - vae.decode(latents, {})).abs().sum(at::IntArrayRef{0, 1});
+  const auto difference =
+      (vae.decode(changed, {}) - vae.decode(latents, {})).abs().sum(at::IntArrayRef{0, 1});
   auto outside = difference.clone();
   const int64_t begin = 4 * (centre - radius), length = 4 * (2 * radius + 1);
   outside.narrow(0, begin, length).narrow(1, begin, length).zero_();

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "diffusion/torch_model_loader.h"
 #include "io/config.h"
@@ -112,6 +113,20 @@ TEST(TorchModelLoader, IdentityFollowsFilesAndPrecision) {
   EXPECT_EQ(loader.check(spec_of("default")), loader.check(spec_of("")));
   EXPECT_NE(loader.check(spec_of("default")),
             loader.check(spec_of("default", Precision::bfloat16)));
+}
+
+TEST(TorchModelLoader, IdentityFollowsTheSafetyChecker) {
+  const TorchModelLoader loader;
+  const test::TemporaryFolder checker;
+  for (const auto &file : std::filesystem::directory_iterator(models / "default-safety"))
+    std::filesystem::copy(file, checker.path());
+  ModelSpec spec = spec_of("default");
+  spec.safety_check = true;
+  spec.safety_model = checker.path();
+  const std::string before = loader.check(spec);
+  EXPECT_EQ(loader.check(spec), before);
+  std::ofstream(checker / "config.json", std::ios::app) << "\n";
+  EXPECT_NE(loader.check(spec), before);
 }
 
 TEST(TorchModelLoader, CancelStopsALoad) {

@@ -22,6 +22,13 @@ class DPMSolverMultistepScheduler : public SchedulerBase {
     if (order_ < 1 || order_ > 3)
       throw Error(ErrorKind::open_read, "The scheduler configuration " + config.origin() +
                                             " needs a solver_order of 1, 2 or 3.");
+    // diffusers leaves out the noisiest timesteps, those below this; -Infinity: none.
+    const double noisiest = -std::log(double(training_sigmas(alphas_cumprod_).back()));
+    if (config.has("lambda_min_clipped") && config.require<double>("lambda_min_clipped") > noisiest)
+      throw Error(ErrorKind::open_read,
+                  "The scheduler configuration " + config.origin() +
+                      " has a lambda_min_clipped that leaves timesteps out, which is not "
+                      "supported; use -Infinity.");
   }
 
   void set_timesteps(int num_inference_steps) override {

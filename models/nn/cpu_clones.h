@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstring>
+
+#include "nn/cpu_rows.h"
+
+/// How the inner loops are compiled for several instruction sets.
+
+#if defined(__x86_64__)
+#define FOR_EACH_ISA __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define FOR_EACH_ISA
+#endif
+/// Before loops in which input and output may be the same array.
+#if defined(__clang__)
+#define ELEMENTWISE _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define ELEMENTWISE _Pragma("GCC ivdep")
+#endif
+/// Into the clones, so that it is compiled for their instruction set.
+#define INTO_CLONES inline __attribute__((always_inline))
+
+namespace livepeer::kernels::rows {
+
+INTO_CLONES float load(const float *p) { return *p; }
+
+INTO_CLONES float load(const BFloat16 *p) {
+  const uint32_t bits = uint32_t(p->bits) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+INTO_CLONES void store(float *p, float value) { *p = value; }
+
+/// To the nearest, ties to even; a NaN stays one.
+INTO_CLONES void store(BFloat16 *p, float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  p->bits = uint16_t((bits & 0x7fffffffu) > 0x7f800000u ? 0x7fc0u : rounded);
+}
+
+}  // namespace livepeer::kernels::rows
