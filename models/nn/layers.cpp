@@ -46,7 +46,9 @@ torch::Tensor convolve(const torch::Tensor &x, const torch::Tensor &weight,
 torch::Tensor multiply(const torch::Tensor &x, const torch::Tensor &weight,
                        const torch::Tensor &bias) {
   if (is_wide(x, weight)) return multiply(x.to(weight.scalar_type()), weight, bias);
-  if (x.numel() == 0 || !has_kernel(x, weight)) return at::linear(x, weight, bias);
+  // oneDNN multiplies bfloat16 matrices anyway, and few rows faster than it convolves them.
+  if (x.numel() == 0 || !has_kernel(x, weight) || x.scalar_type() == torch::kBFloat16)
+    return at::linear(x, weight, bias);
   // As a 1x1 convolution of a picture one pixel wide, in channels-last order.
   const int64_t in = weight.size(1), out = weight.size(0), rows = x.numel() / in;
   const auto picture = x.reshape({1, rows, 1, in}).permute({0, 3, 1, 2});

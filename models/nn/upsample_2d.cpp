@@ -40,7 +40,8 @@ torch::Tensor Upsample2D::twice(const torch::Tensor &x) const {
   return result;
 }
 
-torch::Tensor Upsample2D::operator()(const torch::Tensor &x, int64_t height, int64_t width) const {
+torch::Tensor Upsample2D::operator()(const torch::Tensor &x_, int64_t height, int64_t width) const {
+  const auto x = x_.to(conv_.dtype());  // before it is large
   const bool doubles = height == 2 * x.size(2) && width == 2 * x.size(3);
   auto result =
       doubles && takes_kernels(x) && quarters_[0].defined() && x.scalar_type() == conv_.dtype()

@@ -146,7 +146,7 @@ TEST_P(CpuKernels, LinearAsConvolution) {
 /// Large enough for the algorithm of fewer products, in several bands, with odd sizes.
 TEST_P(CpuKernels, ConvolutionOfManyPixels) {
   for (const auto &[in, out, height, width] :
-       {std::tuple(16, 16, 8, 8), std::tuple(20, 40, 9, 13), std::tuple(512, 17, 51, 33)}) {
+       {std::tuple(96, 96, 32, 32), std::tuple(100, 130, 29, 27), std::tuple(512, 97, 51, 33)}) {
     const Conv2d conv(ParameterScope(parameters_), in, out, 3);
     const auto x = torch::randn({2, in, height, width}).to(GetParam());
     const auto expected = at::conv2d(x.to(torch::kDouble), conv.weight.to(torch::kDouble),
