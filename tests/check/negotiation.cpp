@@ -1,4 +1,6 @@
 // Section D: negotiation.
+#include <gst/base/gstbasetransform.h>
+
 #include "support.h"
 
 namespace {
@@ -214,6 +216,25 @@ POINT(D10_reconfigure_drains_first) {
     expect_pattern(buffer, info_of("format=RGB,width=32,height=24"), i);
     gst_buffer_unref(buffer);
   }
+  gst_harness_teardown(h);
+}
+
+POINT(D11_never_passthrough_and_never_in_place) {
+  GstHarness *h = harness_new("format=RGB,width=8,height=6");
+  GstBaseTransform *trans = GST_BASE_TRANSFORM(h->element);
+  fail_if(gst_base_transform_is_passthrough(trans));
+  fail_if(gst_base_transform_is_in_place(trans));
+  gst_harness_teardown(h);
+}
+
+POINT(E5_video_meta_is_offered_upstream) {
+  GstHarness *h = harness_new("format=RGB,width=8,height=6");
+  GstCaps *caps = gst_pad_get_current_caps(h->srcpad);
+  GstQuery *query = gst_query_new_allocation(caps, TRUE);
+  fail_unless(gst_pad_peer_query(h->srcpad, query));
+  fail_unless(gst_query_find_allocation_meta(query, GST_VIDEO_META_API_TYPE, nullptr));
+  gst_query_unref(query);
+  gst_caps_unref(caps);
   gst_harness_teardown(h);
 }
 
