@@ -21,6 +21,14 @@ std::shared_ptr<Network> load(const std::string &folder, const std::string &part
   return network;
 }
 
+/// [tokens] int64, filled up so that prompts can share a batch.
+torch::Tensor token_ids(const std::string &prompt) {
+  auto ids = vocabulary().encode(prompt);
+  const int64_t end = ids.back();
+  ids.resize(77, end);
+  return torch::tensor(ids);
+}
+
 }  // namespace
 
 Sampler::Sampler(const std::string &folder, bool bfloat16)
@@ -33,7 +41,7 @@ Sampler::Sampler(const std::string &folder, bool bfloat16)
       std::make_unique<StableDiffusionUpscalePipeline>(StableDiffusionUpscalePipeline::Components{
           load<DenoiserEnsemble>(folder, "unet", "diffusion_pytorch_model.safetensors", type), vae_,
           [text_encoder](const std::string &prompt) {
-            return text_encoder->forward(torch::tensor(vocabulary().encode(prompt)).unsqueeze(0));
+            return text_encoder->forward(token_ids(prompt).unsqueeze(0));
           },
           Config::read(folder + "/scheduler/scheduler_config.json"),
           NoiseSchedule(Config::read(folder + "/low_res_scheduler/scheduler_config.json"))});

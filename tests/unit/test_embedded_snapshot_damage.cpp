@@ -55,6 +55,9 @@ Damage replace(const std::string &name, const std::string &bytes, const std::str
 
 /// A whole and consistent unet that takes one channel more than latent and picture have.
 void widen_unet(const fs::path &snapshot) {
+  const auto takes_input = [](const std::string &name) {
+    return name.find(".conv_in.weight") != std::string::npos;
+  };
   set("unet/config.json", "in_channels", 52)(snapshot);
   const fs::path path = snapshot / unet_weights;
   {
@@ -62,11 +65,11 @@ void widen_unet(const fs::path &snapshot) {
     std::vector<SafetensorsWriter::Tensor> tensors;
     for (const auto &[name, entry] : file.tensors()) {
       tensors.push_back({name, entry.dtype, entry.shape});
-      if (name == "conv_in.weight") tensors.back().shape[1] = 52;
+      if (takes_input(name)) tensors.back().shape[1] = 52;
     }
     SafetensorsWriter writer(snapshot / "wide", tensors);
     for (const auto &[name, entry] : file.tensors())
-      if (name == "conv_in.weight")
+      if (takes_input(name))
         writer.append(std::string(entry.bytes / 51 * 52, '\0').data(), entry.bytes / 51 * 52);
       else
         writer.append(file.data(entry), entry.bytes);
@@ -152,9 +155,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"UnetConfigKeyIsText", set("unet/config.json", "channels", "many"),
              "unet/config.json|\"channels\" must be an integer"},
         Case{"UnetConfigHuge", set("unet/config.json", "channels", int64_t(1) << 40),
-             "unet|asks for a parameter film."},
+             "unet|asks for a parameter experts.0.film."},
         Case{"UnetConfigNegative", set("unet/config.json", "num_blocks", -1),
-             "unet|asks for a parameter film."},
+             "unet|asks for a parameter experts.0.film."},
         Case{"UnetConfigDisagrees", set("unet/config.json", "in_channels", 52),
              "diffusion_pytorch_model.safetensors|conv_in.weight|expected [48, 52, 3, 3]"},
         Case{"WeightsGone", remove(unet_weights), "unet|holds no weights"},
@@ -171,7 +174,7 @@ INSTANTIATE_TEST_SUITE_P(
                fs::resize_file(s / unet_weights, fs::file_size(s / unet_weights) + 1000);
              },
              "unet|belong to no tensor"},
-        Case{"WeightsLackOne", replace(unet_weights, "\"conv_mid.bias\"", "\"conv_mid.bios\""),
+        Case{"WeightsLackOne", replace(unet_weights, ".conv_mid.bias\"", ".conv_mid.bios\""),
              "unet|conv_mid.bias: is missing"},
         Case{"WeightsOfOtherType", replace(unet_weights, "\"BF16\"", "\"I16\" "),
              "unet|has type I16"},
