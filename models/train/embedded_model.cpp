@@ -66,7 +66,25 @@ bool EmbeddedModel::load(Position &position) {
   return true;
 }
 
-void EmbeddedModel::begin_texture() { weights_.copy(experts[0], experts[1]); }
+void EmbeddedModel::begin_texture() {
+  weights_.copy(experts[0], experts[1]);
+  const std::string second = experts[1];
+  // The first expert has seen one timestep only and nothing of the latent: what its weights would
+  // make of others is random. So at first every timestep is like that one and the latent is
+  // ignored.
+  const std::string time = second + ".time_embedding.";
+  const auto get = [&](const char *name) { return weights_.average(time + name); };
+  const auto last = torch::full({1}, double(schedule_.size() - 1), options_.device);
+  const int64_t sinusoids = get("linear_1.weight").size(1);
+  const auto hidden = at::silu(at::linear(timestep_embedding(last, sinusoids),
+                                          get("linear_1.weight"), get("linear_1.bias")));
+  weights_.set(time + "linear_2.bias",
+               at::linear(hidden, get("linear_2.weight"), get("linear_2.bias"))[0]);
+  weights_.set(time + "linear_2.weight", torch::zeros_like(get("linear_2.weight")));
+  auto input = weights_.average(second + ".conv_in.weight").clone();
+  input.narrow(1, 0, vae_.latent_channels()).zero_();
+  weights_.set(second + ".conv_in.weight", input);
+}
 
 TextEmbeddings EmbeddedModel::encode(const std::vector<std::string> &prompts) const {
   std::vector<torch::Tensor> rows;

@@ -32,8 +32,8 @@ enum class EvaluationTable {
 struct EvaluationSettings {
   EvaluationTable table = EvaluationTable::steps;
   std::vector<int> steps = {1, 2, 4, 8};  ///< the other tables use the first one
-  /// Where given: a folder of PNG files, called as the pictures, to enlarge instead of what shrinking
-  /// makes of them (the frames of a compressed video, say).
+  /// Where given: a folder of PNG files, called as the pictures, to enlarge instead of what
+  /// shrinking makes of them (the frames of a compressed video, say).
   std::string inputs;
   SamplerSettings sampler;
 };

@@ -10,7 +10,7 @@
 namespace livepeer::train {
 namespace {
 
-constexpr double warm_up = 100;       // iterations
+constexpr double warm_up = 0.02;      // of an expert's part of the schedule
 constexpr double charbonnier = 0.05;  // below this an error counts squared
 
 class Stopwatch {
@@ -23,10 +23,10 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-/// Warm-up, then half a cosine down to almost nothing.
-double learning_rate(double peak, int64_t iteration, double progress) {
+/// Warm-up, then half a cosine down to almost nothing; `progress` of one expert's part.
+double learning_rate(double peak, double progress) {
   const double cosine = 0.5 + 0.5 * std::cos(std::min(progress, 1.0) * 3.14159265358979);
-  return peak * std::min(1.0, double(iteration + 1) / warm_up) * (0.003 + 0.997 * cosine);
+  return peak * std::min(1.0, 0.01 + progress / warm_up) * (0.003 + 0.997 * cosine);
 }
 
 }  // namespace
@@ -96,7 +96,7 @@ double Trainer::step(const Batch &batch, double progress) {
           ? (squared * (weight * trust)).mean()
           : (((squared + charbonnier * charbonnier).sqrt() - charbonnier) * trust.sqrt()).mean();
   loss.backward();
-  model_.weights().update(learning_rate(options_.learning_rate, position_.iteration, part));
+  model_.weights().update(learning_rate(options_.learning_rate, part));
   ++position_.iteration;
   return loss.item<double>();
 }

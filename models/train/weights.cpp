@@ -96,7 +96,7 @@ void Weights::update(double learning_rate) {
     if (parameter.value.grad().defined()) square += parameter.value.grad().square().sum();
   const double clip = std::min(1.0, max_norm / (std::sqrt(square.item<double>()) + 1e-6));
   // Young averages follow quickly, or they would remember the random start.
-  const double decay = std::min(0.999, double(1 + updates_) / double(10 + updates_));
+  const double decay = std::min(0.997, double(1 + updates_) / double(10 + updates_));
   for (auto &[name, parameter] : parameters_) {
     if (!parameter.value.grad().defined()) continue;
     if (parameter.value.dim() == 4)
@@ -116,6 +116,13 @@ void Weights::copy(const std::string &from, const std::string &to) {
     target.value.copy_(source.average);
     target.average.copy_(source.average);
   }
+}
+
+void Weights::set(const std::string &name, const torch::Tensor &value) {
+  torch::NoGradGuard no_grad;
+  Parameter &parameter = parameters_.at(name);
+  parameter.value.copy_(value);
+  parameter.average.copy_(value);
 }
 
 std::map<std::string, torch::Tensor> Weights::average(torch::ScalarType type) const {

@@ -26,6 +26,10 @@ class Weights : public ParameterSource {
   void update(double learning_rate);
   /// Lets the parameters called `to`... begin where those called `from`... stand on average.
   void copy(const std::string &from, const std::string &to);
+  /// The parameter `name` as it stands on average.
+  torch::Tensor average(const std::string &name) const { return parameters_.at(name).average; }
+  /// Gives the parameter `name` another value to go on from.
+  void set(const std::string &name, const torch::Tensor &value);
   int64_t updates() const { return updates_; }
 
   /// Averages and constants, cut off from training, cast to `type` (constants stay float32).
