@@ -205,6 +205,11 @@ GstFlowReturn push_oldest(GstLivepeerUpscale *self) {
     }
     ++state->frames_out;
   }
+  // What the parent class answers position queries from; it sees only what it pushes itself.
+  GstSegment *segment = &GST_BASE_TRANSFORM(self)->segment;
+  if (segment->format == GST_FORMAT_TIME && GST_BUFFER_PTS_IS_VALID(output))
+    segment->position = GST_BUFFER_PTS(output) +
+                        (GST_BUFFER_DURATION_IS_VALID(output) ? GST_BUFFER_DURATION(output) : 0);
   return std::min(GST_FLOW_OK, gst_pad_push(GST_BASE_TRANSFORM_SRC_PAD(self), output));
 }
 

@@ -61,6 +61,20 @@ POINT(F3_at_most_so_many_frames_are_in_flight) {
   gst_harness_teardown(h);
 }
 
+POINT(F3_the_position_is_the_end_of_the_last_frame) {
+  GstHarness *h = harness_new(kSmall);
+  for (unsigned i = 0; i < 3; ++i) {
+    fail_unless_equals_int(gst_harness_push(h, frame(i)), 0);
+    GstBuffer *buffer = gst_harness_pull(h);
+    gint64 position = -1;
+    fail_unless(gst_element_query_position(h->element, GST_FORMAT_TIME, &position));
+    fail_unless_equals_uint64(guint64(position),
+                              GST_BUFFER_PTS(buffer) + GST_BUFFER_DURATION(buffer));
+    gst_buffer_unref(buffer);
+  }
+  gst_harness_teardown(h);
+}
+
 POINT(F3_memory_does_not_grow) {
   GstHarness *h = harness_new(kSmall, "max-in-flight=2");
   gst_harness_set_drop_buffers(h, TRUE);
