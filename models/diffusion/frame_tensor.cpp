@@ -14,14 +14,15 @@ std::array<float, 256> make_levels() {
   return levels;
 }
 
-/// Adding and subtracting 1.5 * 2^23 rounds a small float to an integer, half to even. Clamped as
-/// an integer, which compilers turn into vector instructions; a NaN becomes black.
+/// Adding and subtracting 1.5 * 2^23 rounds a small float to an integer, half to even, in what
+/// compilers turn into vector instructions.
 void to_bytes(const float *in, size_t count, uint8_t *out) {
   constexpr float magic = 12582912.0F;
   for (size_t i = 0; i < count; i++) {
-    const float scaled = (in[i] * 0.5F + 0.5F) * 255.0F;
-    const auto level = int32_t((scaled + magic) - magic);
-    out[i] = uint8_t(std::min(std::max(level, 0), 255));
+    // In this order a NaN becomes black.
+    const float value = std::min(std::max(-1.0F, in[i]), 1.0F);
+    const float scaled = (value * 0.5F + 0.5F) * 255.0F;
+    out[i] = uint8_t(int32_t((scaled + magic) - magic));
   }
 }
 

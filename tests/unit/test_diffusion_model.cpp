@@ -286,5 +286,14 @@ TEST(FrameTensor, BytesSurviveTheRoundTrip) {
   EXPECT_EQ(frame.pixels, back.pixels);
 }
 
+TEST(FrameTensor, WhatIsBeyondTheRangeIsBlackOrWhite) {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  Frame frame(2, 1);
+  write_pixels(
+      torch::tensor({1e9F, infinity, -1e9F, -infinity, std::nanf(""), 1.5F}).view({3, 1, 2}), frame,
+      0, 0);
+  EXPECT_EQ(frame.pixels, (std::vector<uint8_t>{255, 0, 0, 255, 0, 255}));
+}
+
 }  // namespace
 }  // namespace livepeer
