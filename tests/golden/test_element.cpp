@@ -19,7 +19,7 @@ std::string scheduler_nick(const std::string &class_name) {
 }
 
 /// Runs `filesrc ! pngdec ! livepeerupscale ! pngenc ! filesink` to its end.
-Frame upscale_png(const nlohmann::json &entry, guint threads) {
+Frame upscale_png(const nlohmann::json &entry, int threads) {
   const test::TemporaryFolder folder;
   const std::string result = folder / "out.png";
   GError *error = nullptr;
@@ -69,7 +69,7 @@ Frame upscale_png(const nlohmann::json &entry, guint threads) {
   return test::read_picture(result);
 }
 
-class ElementGolden : public testing::TestWithParam<std::tuple<const char *, guint>> {
+class ElementGolden : public testing::TestWithParam<PictureCase> {
  protected:
   static void SetUpTestSuite() { gst_init(nullptr, nullptr); }
 };
@@ -82,19 +82,7 @@ TEST_P(ElementGolden, PictureIsThatOfDiffusers) {
 }
 
 // Of two pictures per prompt the first has the noise that one alone has.
-INSTANTIATE_TEST_SUITE_P(
-    Cases, ElementGolden,
-    testing::Combine(testing::Values("pipe_16x16_g9_n20", "pipe_20x24_g9_n20_neg",
-                                     "pipe_16x16_g1_n20", "pipe_16x16_g9_n100",
-                                     "pipe_20x24_g1_n100", "pipe_20x24_g9_s20",
-                                     "pipe_16x16_g9_s75_default", "pipe_16x16_num2",
-                                     "pipe_16x16_n0", "pipe_16x16_n350_s1", "pipe_16x16_euler",
-                                     "pipe_16x16_dpmpp", "pipe_16x16_pndm", "pipe_16x16_lms"),
-                     testing::Values(1, 2)),
-    [](const auto &info) {
-      return std::string(std::get<0>(info.param)) + "_threads" +
-             std::to_string(std::get<1>(info.param));
-    });
+INSTANTIATE_TEST_SUITE_P(Cases, ElementGolden, picture_cases(), picture_case_name);
 
 /// diffusers makes such pictures smaller first; here every input gets exactly four times its size.
 TEST(ElementSizes, pipe_23x18_resize) {

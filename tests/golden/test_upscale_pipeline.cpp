@@ -100,19 +100,11 @@ TEST_P(PipelineGolden, EveryStageEqualsDiffusers) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Cases, PipelineGolden,
-    testing::Combine(testing::Values("pipe_16x16_g9_n20", "pipe_20x24_g9_n20_neg",
-                                     "pipe_16x16_g1_n20", "pipe_16x16_g9_n100",
-                                     "pipe_20x24_g1_n100", "pipe_23x18_resize", "pipe_20x24_g9_s20",
-                                     "pipe_16x16_g9_s75_default", "pipe_16x16_num2",
-                                     "pipe_16x16_n0", "pipe_16x16_n350_s1", "pipe_16x16_euler",
-                                     "pipe_16x16_dpmpp", "pipe_16x16_pndm", "pipe_16x16_lms"),
-                     testing::Values(1, 2)),
-    [](const auto &info) {
-      return std::string(std::get<0>(info.param)) + "_threads" +
-             std::to_string(std::get<1>(info.param));
-    });
+INSTANTIATE_TEST_SUITE_P(Cases, PipelineGolden, picture_cases(), picture_case_name);
+INSTANTIATE_TEST_SUITE_P(Resized, PipelineGolden,
+                         testing::Combine(testing::Values("pipe_23x18_resize"),
+                                          testing::Values(1, 2)),
+                         picture_case_name);
 
 TEST(PipelineGoldens, FramesThroughTheModelEqualDiffusers) {
   REQUIRE_GOLDENS();
