@@ -1,11 +1,26 @@
 #include "nn/denoiser_ensemble.h"
 
 namespace livepeer {
+namespace {
+
+/// The configuration of one expert.
+Config expert_config(const Config &config, size_t expert) {
+  const auto blocks = config.require<std::vector<int64_t>>("num_blocks");
+  if (blocks.size() != 2)
+    throw Error(ErrorKind::open_read,
+                "Model configuration " + config.origin() +
+                    ": \"num_blocks\" must be a list of two numbers, one for each expert.");
+  auto values = config.json();
+  values["num_blocks"] = blocks[expert];
+  return {values, config.origin()};
+}
+
+}  // namespace
 
 DenoiserEnsemble::DenoiserEnsemble(const Config &config, const ParameterScope &scope)
     : first_expert_from_(config.require<double>("first_expert_from")),
-      first_(config, scope / "experts.0"),
-      second_(config, scope / "experts.1") {}
+      first_(expert_config(config, 0), scope / "experts.0"),
+      second_(expert_config(config, 1), scope / "experts.1") {}
 
 torch::Tensor DenoiserEnsemble::forward(const torch::Tensor &sample, const torch::Tensor &timesteps,
                                         const TextEmbeddings &text,

@@ -19,6 +19,8 @@ Weights with_constants(const Options &options, const NoiseSchedule &schedule) {
   return weights;
 }
 
+std::string checkpoint_path(const std::string &folder) { return folder + "/checkpoint.pt"; }
+
 /// [tokens] int64. Shorter than the 77 of inference: attention is causal, so what follows the end
 /// does not matter.
 torch::Tensor token_ids(const std::string &prompt) {
@@ -48,15 +50,16 @@ void EmbeddedModel::save(const Position &position) const {
   archive.write("iteration", torch::tensor(position.iteration));
   archive.write("seconds", torch::tensor(position.seconds, torch::kDouble));
   archive.write("texture", torch::tensor(position.texture));
-  const std::string fresh = checkpoint_path() + ".new";
+  const std::string path = checkpoint_path(options_.out), fresh = path + ".new";
   archive.save_to(fresh);
-  std::filesystem::rename(fresh, checkpoint_path());
+  std::filesystem::rename(fresh, path);
 }
 
 bool EmbeddedModel::load(Position &position) {
-  if (!std::filesystem::exists(checkpoint_path())) return false;
+  const std::string path = checkpoint_path(options_.out);
+  if (!std::filesystem::exists(path)) return false;
   torch::serialize::InputArchive archive;
-  archive.load_from(checkpoint_path());
+  archive.load_from(path);
   weights_.load(archive);
   torch::Tensor iteration, seconds, texture;
   archive.read("iteration", iteration);
@@ -64,6 +67,16 @@ bool EmbeddedModel::load(Position &position) {
   archive.read("texture", texture);
   position = {iteration.item<int64_t>(), seconds.item<double>(), texture.item<bool>()};
   return true;
+}
+
+void EmbeddedModel::combine(const std::string &first, const std::string &second) {
+  torch::serialize::InputArchive archive;
+  archive.load_from(checkpoint_path(first));
+  weights_.adopt(archive, experts[0]);
+  weights_.adopt(archive, "text_model.");
+  torch::serialize::InputArchive other;
+  other.load_from(checkpoint_path(second));
+  weights_.adopt(other, experts[1]);
 }
 
 void EmbeddedModel::begin_texture() {

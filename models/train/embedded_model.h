@@ -29,6 +29,11 @@ class EmbeddedModel {
   /// False where the options' folder holds no checkpoint; then nothing changed.
   bool load(Position &position);
 
+  /// Starts from the parts of two other runs: the first expert and the text encoder of the
+  /// checkpoint in the folder `first`, the second expert of the one in `second`. Experts may be
+  /// deeper than theirs.
+  void combine(const std::string &first, const std::string &second);
+
   /// Lets the second expert begin where the first one stands.
   void begin_texture();
 
@@ -49,8 +54,6 @@ class EmbeddedModel {
   DenoiserEnsemble &denoiser() { return denoiser_; }
 
  private:
-  std::string checkpoint_path() const { return options_.out + "/checkpoint.pt"; }
-
   Options options_;
   NoiseSchedule schedule_, low_res_schedule_;
   Weights weights_;

@@ -18,6 +18,7 @@ struct CommandLine {
   SnapshotDefaults defaults;
   std::string snapshot;  ///< folder to export to or to evaluate
   EvaluationSettings evaluation;
+  std::string first, second;  ///< folders of the runs to combine
 };
 
 using Setters = std::map<std::string, std::function<void(const std::string &)>>;
@@ -34,13 +35,20 @@ Setters setters(CommandLine &line) {
   const auto number = [](double &into) {
     return [&into](const std::string &value) { into = std::stod(value); };
   };
+  const auto list = [](auto &into) {
+    return [&into](const std::string &value) {
+      into.clear();
+      std::istringstream items(value);
+      for (std::string item; std::getline(items, item, ',');) into.push_back(std::stoi(item));
+    };
+  };
   Options &o = line.options;
   return {{"--data", text(o.data)},
           {"--validation", text(o.validation)},
           {"--out", text(o.out)},
           {"--snapshot", text(line.snapshot)},
           {"--channels", integer(o.channels)},
-          {"--blocks", integer(o.blocks)},
+          {"--blocks", list(o.blocks)},
           {"--batch", integer(o.batch)},
           {"--patch", integer(o.patch)},
           {"--candidates", integer(o.candidates)},
@@ -76,12 +84,10 @@ Setters setters(CommandLine &line) {
              line.evaluation.table = table->second;
            }},
           {"--noise-temperature", number(line.defaults.noise_temperature)},
-          {"--steps", [&line](const std::string &value) {
-             line.evaluation.steps.clear();
-             std::istringstream list(value);
-             for (std::string item; std::getline(list, item, ',');)
-               line.evaluation.steps.push_back(std::stoi(item));
-           }}};
+          {"--first", text(line.first)},
+          {"--second", text(line.second)},
+          {"--text-encoder", [&o](const std::string &value) { o.text_learns = value != "fixed"; }},
+          {"--steps", list(line.evaluation.steps)}};
 }
 
 void require(const std::string &value, const char *option) {
@@ -98,6 +104,16 @@ void run_training(const CommandLine &line) {
                       ? std::vector<Picture>()
                       : read_picture_folder(options.validation, /*halve_photos=*/false));
   trainer.run();
+}
+
+void run_combination(const CommandLine &line) {
+  require(line.first, "--first");
+  require(line.second, "--second");
+  EmbeddedModel model(line.options);
+  model.combine(line.first, line.second);
+  EmbeddedModel::Position start;
+  start.texture = true;
+  model.save(start);
 }
 
 void run_export(const CommandLine &line) {
@@ -131,18 +147,17 @@ void run_credits(const CommandLine &line) {
 }
 
 const std::map<std::string, void (*)(const CommandLine &)> commands = {
-    {"train", run_training},
-    {"export", run_export},
-    {"evaluate", run_evaluation},
-    {"credits", run_credits},
+    {"train", run_training},      {"combine", run_combination}, {"export", run_export},
+    {"evaluate", run_evaluation}, {"credits", run_credits},
 };
 
 int main(int argc, char **argv) try {
   const auto command = commands.find(argc > 1 ? argv[1] : "");
   if (command == commands.end())
-    throw Error(ErrorKind::settings,
-                "Say what to do: train, export, evaluate or credits; models/train/README.md "
-                "explains the options.");
+    throw Error(
+        ErrorKind::settings,
+        "Say what to do: train, combine, export, evaluate or credits; models/train/README.md "
+        "explains the options.");
   CommandLine line;
   const Setters known = setters(line);
   for (int i = 2; i < argc; i += 2) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace livepeer::train {
 
@@ -11,7 +12,7 @@ struct Options {
   std::string validation;  ///< folder of pictures to measure on; empty: none
   std::string out = "checkpoints";
   int64_t channels = 48;
-  int64_t blocks = 8;
+  std::vector<int64_t> blocks = {8, 8};  ///< of each expert
   int64_t batch = 16;
   int64_t patch = 32;  ///< side in low-resolution pixels
   int candidates = 4;  ///< random crops of which the most detailed is taken
@@ -23,6 +24,7 @@ struct Options {
   double word_share = 0;          ///< pairs with a prompt; the others learn the empty one
   double noise_free_share = 0.8;  ///< of those, pairs at noise level 0
   double clean_share = 0.9;       ///< of these, pairs made by plain antialiased bicubic
+  bool text_learns = true;        ///< the text encoder, with the first expert
   int64_t max_noise_level = 350;
   int64_t distinct_batches = 0;  ///< > 0: only so many, over and over (to see it overfit)
   double checkpoint_minutes = 10;

@@ -71,7 +71,7 @@ double Trainer::step(const Batch &batch, double progress) {
   TextEmbeddings text;
   if (options_.word_share > 0) {
     // The first expert has learnt to rely on the text encoder; the second takes it as it is.
-    const torch::AutoGradMode learn(!texture);
+    const torch::AutoGradMode learn(!texture && options_.text_learns);
     text = model_.encode(batch.prompts);
   }
   torch::Tensor prediction;

@@ -159,6 +159,19 @@ void Weights::load(torch::serialize::InputArchive &archive) {
   updates_ = updates.item<int64_t>();
 }
 
+void Weights::adopt(torch::serialize::InputArchive &archive, const std::string &prefix) {
+  torch::NoGradGuard no_grad;
+  for (auto &[name, parameter] : parameters_) {
+    if (name.rfind(prefix, 0) != 0) continue;
+    torch::Tensor stored;
+    const bool known = archive.try_read("average/" + name, stored);
+    if (!known && ends_with(name, "conv2.weight")) parameter.value.zero_();
+    // FiLM has rows for each block: those of the new ones keep their zeros.
+    if (known) parameter.value.narrow(0, 0, stored.size(0)).copy_(stored);
+    parameter.average.copy_(parameter.value);
+  }
+}
+
 torch::Tensor TensorMapSource::get(std::initializer_list<std::string> names,
                                    at::IntArrayRef shape) {
   const auto found = tensors_.find(*names.begin());

@@ -38,6 +38,9 @@ class Weights : public ParameterSource {
   void save(torch::serialize::OutputArchive &archive) const;
   /// Parameters the archive does not know keep their fresh values.
   void load(torch::serialize::InputArchive &archive);
+  /// Lets the parameters called `prefix`... begin where the archive's stand on average. Blocks that
+  /// the archive does not know begin as ones that change nothing.
+  void adopt(torch::serialize::InputArchive &archive, const std::string &prefix);
 
  private:
   struct Parameter {

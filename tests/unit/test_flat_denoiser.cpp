@@ -131,11 +131,13 @@ TEST_F(FlatDenoiserTest, TilesWithAHaloAreExact) {
 
 TEST_F(FlatDenoiserTest, AnEnsembleAsksTheExpertOfTheTimestep) {
   nlohmann::json keys = config(1).json();
+  keys["num_blocks"] = {1, 2};
   keys["first_expert_from"] = 9;
   RandomParameters source(5);
   DenoiserEnsemble ensemble(Config(keys, "config.json"), source);
   FlatDenoiser first(config(1), ParameterScope(source) / "experts.0");
-  FlatDenoiser second(config(1), ParameterScope(source) / "experts.1");
+  FlatDenoiser second(config(2), ParameterScope(source) / "experts.1");
+  EXPECT_EQ(ensemble.receptive_radius(), second.receptive_radius());
 
   torch::NoGradGuard no_grad;
   const auto sample = torch::randn({3, 51, 6, 5});

@@ -35,7 +35,7 @@ Options small(const std::string &name) {
   options.out = testing::TempDir() + "livepeer-train-" + name;
   std::filesystem::remove_all(options.out);
   options.channels = 16;
-  options.blocks = 2;
+  options.blocks = {2, 2};
   options.batch = 4;
   options.patch = 12;
   options.learning_rate = 4e-3;
@@ -135,6 +135,29 @@ TEST(Training, ExportsASnapshotThatLoads) {
   const auto level = torch::zeros({1}, torch::kLong);
   EXPECT_TRUE(torch::equal(loaded.forward(sample, timestep, {}, level),
                            model.shipped_denoiser()->forward(sample, timestep, {}, level)));
+}
+
+TEST(Training, CombinesTheExpertsOfTwoRuns) {
+  const Options options = small("combined-first");
+  Options others = small("combined-second"), deeper = small("combined");
+  others.seed = options.seed + 1;
+  deeper.blocks[0] += 2;
+  EmbeddedModel first(options), second(others), combined(deeper);
+  first.save({});
+  second.save({});
+  combined.combine(options.out, others.out);
+
+  torch::NoGradGuard no_grad;
+  const auto sample = torch::randn({1, 51, 8, 8});
+  const auto level = torch::zeros({1}, torch::kLong);
+  const auto text = combined.encode({"sharp"});
+  EXPECT_TRUE(torch::equal(text.pooled, first.encode({"sharp"}).pooled));
+  const auto answer = [&](EmbeddedModel &model, double timestep) {
+    return model.denoiser().forward(sample, torch::full({1}, timestep), text, level);
+  };
+  EXPECT_TRUE(torch::allclose(answer(combined, 999), answer(first, 999)));
+  EXPECT_TRUE(torch::allclose(answer(combined, 500), answer(second, 500)));
+  EXPECT_FALSE(torch::allclose(answer(combined, 500), answer(first, 500)));
 }
 
 TEST(Degradation, ShrinksLikeTorchsAntialiasedInterpolation) {
