@@ -5,6 +5,7 @@
 #include "nn/cpu_kernels.h"
 #include "nn/output_observer.h"
 #include "nn/winograd_float.h"
+#include "nn/winograd_int16.h"
 
 namespace livepeer {
 namespace {
@@ -33,6 +34,8 @@ torch::Tensor convolve(const torch::Tensor &x, const torch::Tensor &weight,
                        const torch::Tensor &bias, int64_t stride, int64_t padding) {
   if (is_wide(x, weight))
     return convolve(x.to(weight.scalar_type()), weight, bias, stride, padding);
+  if (winograd_int16_pays(x, weight, stride, padding))
+    return winograd_int16_convolve(x, weight, bias);
   if (x.numel() > 0 && has_kernel(x, weight) && at::hasMKLDNN() &&
       winograd_pays(x, weight, stride, padding))
     return winograd_convolve(x, weight, bias);

@@ -2,6 +2,7 @@
 
 #include "nn/cpu_kernels.h"
 #include "nn/output_observer.h"
+#include "nn/winograd_int16.h"
 
 namespace livepeer {
 namespace {
@@ -46,6 +47,8 @@ torch::Tensor Upsample2D::operator()(const torch::Tensor &x_, int64_t height, in
   auto result =
       doubles && takes_kernels(x) && quarters_[0].defined() && x.scalar_type() == conv_.dtype()
           ? twice(x)
+      : doubles && winograd_int16_pays(x, conv_.weight, conv_.stride, conv_.padding)
+          ? winograd_int16_convolve(x, conv_.weight, conv_.bias, /*doubles=*/true)
           : conv_(upsample_nearest(x, height, width));
   OutputObserver::report(path_, result);
   return result;

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <torch/torch.h>
+
+namespace livepeer {
+
+/// 3x3 convolution of bfloat16 pictures with stride 1 and padding 1 by the algorithm F(2x2, 3x3) of
+/// Winograd, in whole numbers of 16 bits: see nn/winograd_int16_rows.h. As exact as a direct
+/// convolution but for about a tenth of what rounding to bfloat16 costs anyway.
+
+/// Whether it is faster, and this processor can.
+bool winograd_int16_pays(const torch::Tensor &x, const torch::Tensor &weight, int64_t stride,
+                         int64_t padding);
+
+/// `x` [batch, in, h, w], `weight` [out, in, 3, 3], bfloat16 on the CPU; `bias` [out] or undefined
+/// -> [batch, out, h, w] in channels-last order. Where `doubles`, of `x` enlarged to [batch, in,
+/// 2 h, 2 w] by repeating pixels, which saves 7 of 16 products.
+torch::Tensor winograd_int16_convolve(const torch::Tensor &x, const torch::Tensor &weight,
+                                      const torch::Tensor &bias, bool doubles = false);
+
+}  // namespace livepeer
