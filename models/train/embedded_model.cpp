@@ -8,6 +8,7 @@ namespace livepeer::train {
 namespace {
 
 constexpr const char *experts[] = {"experts.0", "experts.1"};
+constexpr const char *text_model = "text_model.", *first_text_model = "first.text_model.";
 
 Weights with_constants(const Options &options, const NoiseSchedule &schedule) {
   Weights weights(options.seed, options.device);
@@ -41,7 +42,8 @@ EmbeddedModel::EmbeddedModel(const Options &options)
       weights_(with_constants(options, schedule_)),
       vae_(vae_config()),
       denoiser_(unet_config(options), weights_),
-      text_encoder_(text_encoder_config(), weights_) {}
+      text_encoder_(text_encoder_config(), weights_),
+      first_text_encoder_(text_encoder_config(), ParameterScope(weights_) / "first") {}
 
 void EmbeddedModel::save(const Position &position) const {
   std::filesystem::create_directories(options_.out);
@@ -73,13 +75,15 @@ void EmbeddedModel::combine(const std::string &first, const std::string &second)
   torch::serialize::InputArchive archive;
   archive.load_from(checkpoint_path(first));
   weights_.adopt(archive, experts[0]);
-  weights_.adopt(archive, "text_model.");
   torch::serialize::InputArchive other;
   other.load_from(checkpoint_path(second));
   weights_.adopt(other, experts[1]);
+  weights_.adopt(other, text_model);
+  weights_.copy(text_model, first_text_model);
 }
 
 void EmbeddedModel::begin_texture() {
+  weights_.copy(text_model, first_text_model);
   weights_.copy(experts[0], experts[1]);
   const std::string second = experts[1];
   // The first expert has seen one timestep only and nothing of the latent: what its weights would
@@ -99,18 +103,28 @@ void EmbeddedModel::begin_texture() {
   weights_.set(second + ".conv_in.weight", input);
 }
 
-TextEmbeddings EmbeddedModel::encode(const std::vector<std::string> &prompts) const {
+torch::Tensor EmbeddedModel::pooled(const CLIPTextModel &text_encoder,
+                                    const std::vector<std::string> &prompts) const {
   std::vector<torch::Tensor> rows;
   for (const std::string &prompt : prompts) rows.push_back(token_ids(prompt));
   rows.push_back(token_ids(""));
-  const auto pooled = text_encoder_.forward(torch::stack(rows).to(options_.device)).pooled;
+  const auto pooled = text_encoder.forward(torch::stack(rows).to(options_.device)).pooled;
   const auto count = int64_t(prompts.size());
-  return {{}, pooled.narrow(0, 0, count) - pooled.narrow(0, count, 1)};
+  return pooled.narrow(0, 0, count) - pooled.narrow(0, count, 1);
+}
+
+torch::Tensor EmbeddedModel::drift(const std::vector<std::string> &prompts,
+                                   const torch::Tensor &pooled) const {
+  const torch::Tensor learnt = this->pooled(first_text_encoder_, prompts).detach();
+  const auto hearing = weights_.average(std::string(experts[0]) + ".text_projection.weight");
+  return (pooled - learnt).matmul(hearing.t()).square().mean();
 }
 
 std::map<std::string, torch::Tensor> EmbeddedModel::shipped_weights() const {
   torch::NoGradGuard no_grad;
   auto result = weights_.average(torch::kBFloat16);
+  for (auto entry = result.begin(); entry != result.end();)
+    entry = entry->first.rfind(first_text_model, 0) == 0 ? result.erase(entry) : std::next(entry);
   auto widened = result;
   for (auto &[name, tensor] : widened) tensor = tensor.to(torch::kFloat);
   TensorMapSource source(widened);

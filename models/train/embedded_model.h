@@ -29,16 +29,23 @@ class EmbeddedModel {
   /// False where the options' folder holds no checkpoint; then nothing changed.
   bool load(Position &position);
 
-  /// Starts from the parts of two other runs: the first expert and the text encoder of the
-  /// checkpoint in the folder `first`, the second expert of the one in `second`. Experts may be
-  /// deeper than theirs.
+  /// Starts from the parts of two other runs: the first expert of the checkpoint in the folder
+  /// `first`, the second expert and the text encoder of the one in `second`. Experts may be deeper
+  /// than theirs.
   void combine(const std::string &first, const std::string &second);
+
+  /// How far the first expert hears `prompts` otherwise than it has learnt to, now that the text
+  /// encoder learns with the second one: mean square of what its FiLM takes from them. `pooled` is
+  /// what encode() makes of the prompts.
+  torch::Tensor drift(const std::vector<std::string> &prompts, const torch::Tensor &pooled) const;
 
   /// Lets the second expert begin where the first one stands.
   void begin_texture();
 
   /// What the denoiser takes for `prompts`: their pooled embeddings relative to the empty prompt's.
-  TextEmbeddings encode(const std::vector<std::string> &prompts) const;
+  TextEmbeddings encode(const std::vector<std::string> &prompts) const {
+    return {{}, pooled(text_encoder_, prompts)};
+  }
 
   /// The averaged weights as they ship: bfloat16, constants float32, and the empty prompt's pooled
   /// embedding as the experts' text_origin.
@@ -54,12 +61,16 @@ class EmbeddedModel {
   DenoiserEnsemble &denoiser() { return denoiser_; }
 
  private:
+  torch::Tensor pooled(const CLIPTextModel &text_encoder,
+                       const std::vector<std::string> &prompts) const;
+
   Options options_;
   NoiseSchedule schedule_, low_res_schedule_;
   Weights weights_;
   AutoencoderPixelShuffle vae_;
   DenoiserEnsemble denoiser_;
   CLIPTextModel text_encoder_;
+  CLIPTextModel first_text_encoder_;  ///< as the first expert left it
 };
 
 }  // namespace livepeer::train

@@ -24,7 +24,7 @@ struct Options {
   double word_share = 0;          ///< pairs with a prompt; the others learn the empty one
   double noise_free_share = 0.8;  ///< of those, pairs at noise level 0
   double clean_share = 0.9;       ///< of these, pairs made by plain antialiased bicubic
-  bool text_learns = true;        ///< the text encoder, with the first expert
+  bool text_learns = true;        ///< the text encoder, with the expert
   int64_t max_noise_level = 350;
   int64_t distinct_batches = 0;  ///< > 0: only so many, over and over (to see it overfit)
   double checkpoint_minutes = 10;

@@ -63,7 +63,7 @@ Task Task::draw(const Options &options, const std::string &domain, std::mt19937_
   }
 
   Words parts;
-  switch (std::discrete_distribution<int>({20, 15, 45, 12, 8})(random)) {
+  switch (std::discrete_distribution<int>({20, 30, 30, 12, 8})(random)) {
     case 0:
       task.target = uniform(random) < 0.5 ? Target::sharp : Target::soft;
       parts.push_back(task.target == Target::sharp ? one_of({"sharp", "crisp"}, random)

@@ -70,8 +70,7 @@ double Trainer::step(const Batch &batch, double progress) {
 
   TextEmbeddings text;
   if (options_.word_share > 0) {
-    // The first expert has learnt to rely on the text encoder; the second takes it as it is.
-    const torch::AutoGradMode learn(!texture && options_.text_learns);
+    const torch::AutoGradMode learn(options_.text_learns);
     text = model_.encode(batch.prompts);
   }
   torch::Tensor prediction;
@@ -95,7 +94,10 @@ double Trainer::step(const Batch &batch, double progress) {
       texture
           ? (squared * (weight * trust)).mean()
           : (((squared + charbonnier * charbonnier).sqrt() - charbonnier) * trust.sqrt()).mean();
-  loss.backward();
+  // The second expert needs words that say nothing to the first one ("grain"), which in turn relies
+  // on what it has learnt of the others.
+  (texture && text.pooled.requires_grad() ? loss + model_.drift(batch.prompts, text.pooled) : loss)
+      .backward();
   model_.weights().update(learning_rate(options_.learning_rate, part));
   ++position_.iteration;
   return loss.item<double>();

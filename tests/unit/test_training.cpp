@@ -151,7 +151,7 @@ TEST(Training, CombinesTheExpertsOfTwoRuns) {
   const auto sample = torch::randn({1, 51, 8, 8});
   const auto level = torch::zeros({1}, torch::kLong);
   const auto text = combined.encode({"sharp"});
-  EXPECT_TRUE(torch::equal(text.pooled, first.encode({"sharp"}).pooled));
+  EXPECT_TRUE(torch::equal(text.pooled, second.encode({"sharp"}).pooled));
   const auto answer = [&](EmbeddedModel &model, double timestep) {
     return model.denoiser().forward(sample, torch::full({1}, timestep), text, level);
   };
