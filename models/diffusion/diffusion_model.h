@@ -6,6 +6,7 @@
 
 #include "diffusion/safety_checker.h"
 #include "diffusion/upscale_pipeline.h"
+#include "nn/kept_memory.h"
 #include "runtime/model.h"
 
 namespace livepeer {
@@ -45,6 +46,7 @@ class DiffusionModel : public UpscaleModel {
   int tile_size(int width, int height, const Limits &limits) const;
   PipelineNoise noise_for(uint64_t seed, int64_t height, int64_t width);
 
+  const KeptMemory kept_memory_;  ///< first: gives memory back when the rest is gone
   const DiffusionModelInfo info_;
   StableDiffusionUpscalePipeline pipeline_;
   const std::unique_ptr<SafetyChecker> safety_checker_;

@@ -1,9 +1,5 @@
 #include "diffusion/torch_model_loader.h"
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
@@ -73,16 +69,6 @@ void stop_workers_before_libtorch() {
                              {1, 1}, {1, 1}, 1);
     std::atexit([] { Runtime::instance().stop(); });
   });
-}
-
-/// A frame's tensors are megabytes each, and the C library by default gives such blocks back to the
-/// kernel at once, to get them again page by page for the next frame: a seventh of the time at
-/// 320x180. So some memory is kept, process-wide, once a model is there.
-void keep_memory_between_frames() {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, 128 << 20);
-#endif
 }
 
 /// The denoiser takes the latent and the low-resolution picture, stacked.
@@ -162,7 +148,6 @@ std::shared_ptr<UpscaleModel> TorchModelLoader::load(const ModelSpec &spec, Prog
     checker = load_safety_checker(resolved.safety_folder, safety_options);
   }
   stop_workers_before_libtorch();
-  keep_memory_between_frames();
   progress.advance(1, "loaded");
   DiffusionModelInfo info = describe(resolved, *components.vae);
   return std::make_shared<DiffusionModel>(std::move(info), std::move(components),

@@ -17,6 +17,7 @@
 #include "diffusion/registry.h"
 #include "io/snapshot.h"
 #include "nn/clip_text_model.h"
+#include "nn/kept_memory.h"
 
 namespace livepeer {
 namespace {
@@ -73,6 +74,7 @@ void run(const std::string &folder, torch::Dtype dtype, const std::vector<int64_
     text_encoder = std::make_unique<CLIPTextModel>(text.config(), ParameterScope(source));
     source.finish();
   });
+  const KeptMemory kept_memory;  // as models do
   std::printf("%-28s %8.2f GiB\n", "resident after loading", memory("VmRSS"));
 
   TextEmbeddings text;
