@@ -143,6 +143,11 @@ torch::Tensor geglu(const torch::Tensor &x) {
   return halves[0] * at::gelu(halves[1]);
 }
 
+torch::Tensor repeat_samples(const torch::Tensor &x, int64_t batch) {
+  if (x.size(0) == batch) return x;
+  return at::cat(std::vector<torch::Tensor>(size_t(batch / x.size(0)), x));
+}
+
 torch::Tensor upsample_nearest(const torch::Tensor &x, int64_t height, int64_t width) {
   if (has_kernel(x, x)) return kernels::upsample_nearest(x, height, width);
   return at::upsample_nearest2d(x, {height, width});

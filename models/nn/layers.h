@@ -86,6 +86,10 @@ torch::Tensor add_branch(torch::Tensor branch, const torch::Tensor &x);
 /// [..., n]. The exact gelu, by the error function.
 torch::Tensor geglu(const torch::Tensor &x);
 
+/// `x` over and over until there are `batch` samples, a multiple of its own number. Keeps the order
+/// in memory.
+torch::Tensor repeat_samples(const torch::Tensor &x, int64_t batch);
+
 /// Enlarges NCHW `x` to height x width by repeating the nearest pixel.
 torch::Tensor upsample_nearest(const torch::Tensor &x, int64_t height, int64_t width);
 

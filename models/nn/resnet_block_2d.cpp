@@ -23,8 +23,10 @@ torch::Tensor ResnetBlock2D::operator()(torch::Tensor x, TimeProjections *time) 
   hidden = conv1_(hidden);
   torch::Tensor offset;
   if (time_emb_proj_)
-    offset = time->of(
-        this, [this](const torch::Tensor &embedding) { return (*time_emb_proj_)(embedding); });
+    offset =
+        time->of(this,
+                 [this](const torch::Tensor &embedding) { return (*time_emb_proj_)(embedding); })
+            .narrow(0, 0, hidden.size(0));
   hidden = norm2_.silu_(std::move(hidden), offset);
   hidden = add_branch(conv2_(hidden), shortcut);
   OutputObserver::report(path_, hidden);

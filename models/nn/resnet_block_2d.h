@@ -17,8 +17,9 @@ class ResnetBlock2D {
   /// `time_channels` 0: without time embedding (VAE).
   ResnetBlock2D(const ParameterScope &scope, int64_t in, int64_t out, int64_t groups, double eps,
                 int64_t time_channels = 0);
-  /// `x` [batch, in, h, w] -> [batch, out, h, w]; `time` only where time_channels > 0. Give `x`
-  /// away (std::move) where it is not needed any more: large pictures then need less memory.
+  /// `x` [batch, in, h, w] -> [batch, out, h, w]; `time` only where time_channels > 0, of
+  /// at least as many samples. Give `x` away (std::move) where it is not needed any more: large
+  /// pictures then need less memory.
   torch::Tensor operator()(torch::Tensor x, TimeProjections *time = nullptr) const;
 
  private:

@@ -29,7 +29,8 @@ Transformer2DModel::Transformer2DModel(const ParameterScope &scope, int64_t chan
                          shape.heads, shape.only_cross_attention);
 }
 
-torch::Tensor Transformer2DModel::operator()(const torch::Tensor &x, TextProjections &text) const {
+torch::Tensor Transformer2DModel::operator()(const torch::Tensor &x_, TextProjections &text) const {
+  const auto x = repeat_samples(x_, text.input().size(0));
   const int64_t batch = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3);
   // In channels-last order this is a view: [batch, h * w, channels].
   auto hidden = norm_(x).permute({0, 2, 3, 1}).reshape({batch, height * width, channels});

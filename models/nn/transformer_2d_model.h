@@ -20,7 +20,8 @@ struct TransformerShape {
 class Transformer2DModel {
  public:
   Transformer2DModel(const ParameterScope &scope, int64_t channels, const TransformerShape &shape);
-  /// `x` [batch, channels, h, w] -> the same shape.
+  /// `x` [batch, channels, h, w] -> the same shape; of fewer samples than `text` has, if each is to
+  /// be seen under several texts -> as many as texts, the first ones under the first texts.
   torch::Tensor operator()(const torch::Tensor &x, TextProjections &text) const;
 
  private:

@@ -39,6 +39,16 @@ bool attends(const std::string &block_type) { return block_type.rfind("CrossAttn
               shape);
 }
 
+/// Guidance evaluates a sample twice, under two texts: how many of `inputs` [batch, ...] are to be
+/// told apart before the text comes in.
+int64_t distinct_samples(const std::vector<torch::Tensor> &inputs) {
+  const int64_t batch = inputs.front().size(0), half = batch / 2;
+  for (const auto &input : inputs)
+    if (batch % 2 != 0 || !at::equal(input.narrow(0, 0, half), input.narrow(0, half, half)))
+      return batch;
+  return half;
+}
+
 }  // namespace
 
 UNet2DConditionModel::UNet2DConditionModel(const Config &config, const ParameterScope &scope)
@@ -129,8 +139,12 @@ torch::Tensor UNet2DConditionModel::forward(const torch::Tensor &sample,
   const auto words = texts_.find({text.hidden}, [&] { return text.hidden.to(dtype_); });
   const UNetConditions conditions{*time, *words};
 
-  auto x =
-      sample.to(dtype_, /*non_blocking=*/false, /*copy=*/false, at::MemoryFormat::ChannelsLast);
+  // Observers are shown the whole batch.
+  std::vector<torch::Tensor> inputs{sample};
+  inputs.insert(inputs.end(), time_key.begin(), time_key.end());
+  const int64_t distinct = OutputObserver::active() ? sample.size(0) : distinct_samples(inputs);
+  auto x = sample.narrow(0, 0, distinct)
+               .to(dtype_, /*non_blocking=*/false, /*copy=*/false, at::MemoryFormat::ChannelsLast);
   if (config_.center_input_sample) x = 2 * x - 1;
   x = conv_in_(x);
   std::vector<torch::Tensor> skips{x};

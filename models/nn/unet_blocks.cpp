@@ -68,7 +68,7 @@ UNetUpBlock2D::UNetUpBlock2D(const ParameterScope &scope, int64_t in, int64_t ou
 torch::Tensor UNetUpBlock2D::operator()(torch::Tensor x, const UNetConditions &conditions,
                                         std::vector<torch::Tensor> &skips) const {
   for (size_t i = 0; i < resnets_.size(); ++i) {
-    x = at::cat({x, skips.back()}, 1);
+    x = at::cat({x, repeat_samples(skips.back(), x.size(0))}, 1);
     skips.pop_back();
     x = resnets_[i](std::move(x), &conditions.time);
     if (!attentions_.empty()) x = attentions_[i](x, conditions.text);

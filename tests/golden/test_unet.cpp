@@ -49,6 +49,28 @@ INSTANTIATE_TEST_SUITE_P(
                      testing::ValuesIn(all_runs())),
     [](const auto &info) { return std::get<0>(info.param) + "_" + std::get<1>(info.param).name; });
 
+/// What both halves of a guided evaluation have in common is computed once.
+TEST(UNetGuidance, EqualsTwoEvaluations) {
+  REQUIRE_GOLDENS();
+  const auto tensors = golden_tensors(golden_case("unet_16x16").at("file"));
+  const torch::NoGradGuard no_grad;
+  const auto unet =
+      load_network<UNet2DConditionModel>("tiny-upscaler/unet", {"float32", "", torch::kFloat, 1});
+  const auto sample = tensors.at("sample").narrow(0, 0, 1);
+  const auto text = tensors.at("encoder_hidden_states").narrow(0, 0, 1);
+  const auto texts = torch::cat({text, text.flip(1), 2 * text, text});
+  const auto evaluate = [&](const torch::Tensor &x, const torch::Tensor &hidden) {
+    return unet->forward(x, torch::full({x.size(0)}, 500.0f), {hidden, {}},
+                         torch::full({x.size(0)}, 20, torch::kLong));
+  };
+  const auto other = sample.flip(2);
+  const auto together = evaluate(torch::cat({sample, other, sample, other}), texts);
+  for (int64_t i = 0; i < 4; ++i)
+    expect_close(together.narrow(0, i, 1),
+                 evaluate(i % 2 == 0 ? sample : other, texts.narrow(0, i, 1)), float32_tolerance,
+                 std::to_string(i));
+}
+
 class UNetStagesGolden : public testing::TestWithParam<NetworkRun> {};
 
 TEST_P(UNetStagesGolden, EachModuleGivesWhatItGivesInDiffusers) {
