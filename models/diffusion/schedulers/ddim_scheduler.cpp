@@ -7,12 +7,17 @@ namespace livepeer {
 namespace {
 
 /// Song et al. 2021, "Denoising diffusion implicit models", equation 12.
+///
+/// Few steps lose variance, as each takes the mean of x0 for x0 (Bao et al. 2022, "Analytic-DPM",
+/// who put it back as fresh noise). The key posterior_variance, which diffusers does not have,
+/// makes the predicted noise larger instead, exactly as much as a Gaussian x0 needs.
 class DDIMScheduler : public SchedulerBase {
  public:
   DDIMScheduler(const Config &config, double eta)
       : SchedulerBase(config, "leading"),
         final_alpha_(config.get("set_alpha_to_one", true) ? 1.0 : double(alphas_cumprod_[0])),
         clip_range_(clip_range(config)),
+        posterior_variance_(config.get("posterior_variance", 0.0)),
         eta_(eta) {}
 
   void set_timesteps(int num_inference_steps) override {
@@ -28,7 +33,8 @@ class DDIMScheduler : public SchedulerBase {
     const double a_prev = alpha(timesteps_[index] - double(stride_), final_alpha_);
     const double variance = a_prev < 1 ? (1 - a_prev) / (1 - a) * (1 - a / a_prev) : 0;
     const double sigma = eta_ * std::sqrt(variance);
-    const double direction = std::sqrt(std::max(1 - a_prev - sigma * sigma, 0.0));
+    const double direction =
+        std::sqrt(std::max(noise_variance(index, a, a_prev) - sigma * sigma, 0.0));
 
     const LinearMap x0 = original_sample(a);
     const LinearMap eps = epsilon(a);
@@ -45,8 +51,21 @@ class DDIMScheduler : public SchedulerBase {
   }
 
  private:
+  /// The square of the factor for the predicted noise in the step from a to a_prev: what leaves a
+  /// latent whose x0 is Gaussian, of variance posterior_variance_ around what the picture says,
+  /// with the variance it must have. 1 - a_prev where that is zero. The last step's answer is a
+  /// mean.
+  double noise_variance(size_t index, double a, double a_prev) const {
+    if (posterior_variance_ == 0 || index + 1 == timesteps_.size()) return 1 - a_prev;
+    const double v = posterior_variance_;
+    const double factor =
+        std::sqrt((a * v + 1 - a) * (a_prev * v + 1 - a_prev)) - std::sqrt(a * a_prev) * v;
+    return factor * factor / (1 - a);
+  }
+
   double final_alpha_;
   double clip_range_;
+  double posterior_variance_;
   double eta_;
   int64_t stride_ = 0;
 };
