@@ -34,5 +34,5 @@ row visual-novel.png 320 180 130 30
 row window-text.png 320 180 186 8
 row cockatoo.mp4 320 180 40 70
 # shellcheck disable=SC2086 # lists of words
-gst-launch-1.0 -q compositor name=sheet $pads ! videoconvert ! jpegenc quality=90 snapshot=true \
+gst-launch-1.0 -q compositor name=sheet $pads ! videoconvert ! jpegenc quality=80 snapshot=true \
   ! filesink location="$result" $branches

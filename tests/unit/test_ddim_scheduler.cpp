@@ -31,7 +31,7 @@ std::vector<double> surplus(double posterior_variance, double variance, int step
   const auto scheduler = make_scheduler(values);
   scheduler->set_timesteps(steps);
   // Everything is linear, so one number follows the deviation.
-  auto x = torch::ones({1}, torch::kDouble);
+  auto x = torch::ones({1, 1}, torch::kDouble);
   std::vector<double> result;
   for (size_t i = 0; i < scheduler->timesteps().size(); ++i) {
     const auto alpha = [&](size_t step) {
@@ -57,6 +57,11 @@ TEST(DDIMScheduler, PosteriorVarianceMakesFewStepsSpreadAsWidelyAsMany) {
 TEST(DDIMScheduler, WithoutItFewStepsLoseVariance) {
   EXPECT_LT(surplus(0, 0.4, 4).back(), -0.1);
   EXPECT_GT(surplus(0, 0.4, 500).back(), -0.01);
+}
+
+/// Where x0 is certain nothing is lost, and what the steps add must not pile up.
+TEST(DDIMScheduler, PosteriorVarianceLeavesSmoothPicturesSmooth) {
+  for (const int steps : {4, 8}) EXPECT_LT(surplus(0.6, 0, steps).back(), 0.12) << steps;
 }
 
 /// At one step, and at the last one of many, the answer is a mean: nothing to make good.

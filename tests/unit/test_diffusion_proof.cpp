@@ -79,7 +79,7 @@ TEST_F(DiffusionProof, AveragingLaw) {
   }
   const double slope = (count * xy - x * y) / (count * xx - x * x), limit = (y - slope * x) / count;
   std::printf("averaging law: M %.6f, c %.3f\n", limit, slope / limit);
-  EXPECT_GE(slope / limit, 0.15);
+  EXPECT_GE(slope / limit, 0.25);
   EXPECT_LE(slope / limit, 1.2);
   for (size_t i = 0; i < error.size(); ++i)
     EXPECT_NEAR(limit + slope * inverse[i], error[i], 0.05 * error[i]) << "of 1 / " << inverse[i];
@@ -119,8 +119,10 @@ TEST_F(DiffusionProof, SamplesAverageToTheOneStepAnswer) {
 }
 
 TEST_F(DiffusionProof, DoublingTheStepsConverges) {
+  // Counts that divide the 1000 timesteps: diffusers' DDIM rounds its stride down.
+  constexpr unsigned fewest = 5;
   std::vector<torch::Tensor> results;
-  for (unsigned steps = 4; steps <= 64; steps *= 2)
+  for (unsigned steps = fewest; steps <= 40; steps *= 2)
     results.push_back(over_scenes([&](const Scene &s, const torch::Tensor &) {
       SamplerSettings how;
       how.steps = steps;
@@ -129,7 +131,7 @@ TEST_F(DiffusionProof, DoublingTheStepsConverges) {
   double before = 0;
   for (size_t i = 1; i < results.size(); ++i) {
     const double psnr = decibel(results[i] - results[i - 1]);
-    std::printf("%d against %d steps: %.1f dB\n", 4 << i, 2 << i, psnr);
+    std::printf("%u against %u steps: %.1f dB\n", fewest << i, fewest << (i - 1), psnr);
     // Beyond this it is the rounding of bfloat16 that differs.
     EXPECT_GT(psnr, std::min(before, 48.0));
     before = psnr;
