@@ -22,9 +22,9 @@ SAMPLES = os.path.join(ROOT, "examples/samples")
 TIMEOUT = 300
 
 
-def run(*command, **options):
+def run(*command, timeout=TIMEOUT, **options):
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                            timeout=TIMEOUT, **options)
+                            timeout=timeout, **options)
     if result.returncode != 0:
         raise AssertionError(f"{' '.join(command)} ended with {result.returncode}:\n{result.stdout}")
     return result.stdout
@@ -124,11 +124,25 @@ def case_rtp():
     return result
 
 
+def run_splitmuxsink(*command):
+    """splitmuxsink of GStreamer 1.22 loses the end of the stream now and then, whatever is before it
+    (with videoscale for livepeerupscale in 13 of 40 runs; with async-finalize in 4 of 60), and then
+    waits for ever. Nobody else's hang is pardoned: no other case is run twice."""
+    for _ in range(5):
+        try:
+            return run(*command, timeout=30)
+        except subprocess.TimeoutExpired as hang:
+            print("   splitmuxsink did not end; once more")
+            error = hang
+    raise error
+
+
 def case_segments():
-    launch("-q videotestsrc pattern=ball num-buffers=24 ! video/x-raw,width=160,height=88,framerate=12/1 "
-           "! vp8enc deadline=1 keyframe-max-dist=12 "
-           "! splitmuxsink muxer=webmmux max-size-time=1000000000 location=in-%03d.webm")
-    run(f"{LAUNCH}/segments.sh", "in-*.webm", "out-%03d.webm")
+    run_splitmuxsink(*("gst-launch-1.0 -q videotestsrc pattern=ball num-buffers=24 "
+                       "! video/x-raw,width=160,height=88,framerate=12/1 ! vp8enc deadline=1 keyframe-max-dist=12 "
+                       "! splitmuxsink async-finalize=true muxer-factory=webmmux max-size-time=1000000000 "
+                       "location=in-%03d.webm").split())
+    run_splitmuxsink(f"{LAUNCH}/segments.sh", "in-*.webm", "out-%03d.webm")
     assert len(glob.glob("out-*.webm")) >= 2, "one segment only"
     return describe("out-*.webm")
 
