@@ -19,6 +19,9 @@ constexpr int64_t min_tiles = 64, min_channels = 96;
 /// Bytes of transformed filters at a time. They are used as often as there are tiles, so they
 /// should stay in the last-level cache; pixels are transformed again each time.
 constexpr int64_t panels_bytes = 16 << 20;
+/// More share the range of the whole numbers, until large tiles lose what bfloat16 does.
+constexpr int64_t max_channels_of_large_tiles = 1024;
+constexpr int64_t min_tiles_per_thread = 12;
 
 BFloat16 *bits(const torch::Tensor &x) { return static_cast<BFloat16 *>(x.data_ptr()); }
 
@@ -34,13 +37,28 @@ torch::Tensor pixel_norms(const torch::Tensor &x) {
 }
 
 void convolve_tiles(const winograd::Convolution &conv) {
-  const int64_t step = winograd::tiles_at_once(conv.in), tiles = conv.tiles();
-  at::parallel_for(0, (tiles + step - 1) / step, 1, [&](int64_t begin, int64_t end) {
-    const auto scratch = torch::empty({winograd::scratch_bytes(conv.in)}, torch::kByte);
-    for (int64_t i = begin; i < end; ++i)
-      winograd::convolve_tiles(conv, i * step, std::min(step, tiles - i * step),
-                               scratch.data_ptr());
+  const auto &algorithm = *conv.algorithm;
+  const int64_t step = algorithm.tiles_at_once(conv.in);
+  at::parallel_for(0, conv.tiles(), min_tiles_per_thread, [&](int64_t begin, int64_t end) {
+    const auto scratch = torch::empty({algorithm.scratch_bytes(conv.in)}, torch::kByte);
+    for (int64_t first = begin; first < end; first += step)
+      algorithm.convolve_tiles(conv, first, std::min(step, end - first), scratch.data_ptr());
   });
+}
+
+/// The products that the algorithm needs, over the channel counts; transforming a filter takes as
+/// long as some tiles' products with it.
+int64_t cost(const winograd::Algorithm &algorithm, const winograd::Convolution &conv) {
+  constexpr int64_t filter_tiles = 50;
+  auto tried = conv;
+  tried.algorithm = &algorithm;
+  return algorithm.positions * (tried.tiles() + filter_tiles);
+}
+
+const winograd::Algorithm *best_algorithm(const winograd::Convolution &conv) {
+  const bool large = !conv.doubles && conv.in <= max_channels_of_large_tiles &&
+                     cost(winograd::large_tiles, conv) < cost(winograd::small_tiles, conv);
+  return large ? &winograd::large_tiles : &winograd::small_tiles;
 }
 
 }  // namespace
@@ -61,7 +79,6 @@ torch::Tensor winograd_int16_convolve(const torch::Tensor &x_, const torch::Tens
                                       const torch::Tensor &bias, bool doubles) {
   const auto x = x_.contiguous(at::MemoryFormat::ChannelsLast);
   const auto weight = weight_.contiguous(at::MemoryFormat::ChannelsLast);
-  const auto norms = pixel_norms(x);
   const int64_t out = weight.size(0), factor = doubles ? 2 : 1;
   const auto offsets = bias.defined() ? bias.to(torch::kFloat).contiguous()
                                       : torch::zeros({out}, torch::dtype(torch::kFloat));
@@ -69,7 +86,6 @@ torch::Tensor winograd_int16_convolve(const torch::Tensor &x_, const torch::Tens
                              at::MemoryFormat::ChannelsLast);
   winograd::Convolution conv{};
   conv.input = bits(x);
-  conv.norms = norms.data_ptr<float>();
   conv.bias = offsets.data_ptr<float>();
   conv.batch = x.size(0);
   conv.height = result.size(2);
@@ -78,21 +94,29 @@ torch::Tensor winograd_int16_convolve(const torch::Tensor &x_, const torch::Tens
   conv.out = out;
   conv.doubles = doubles;
   conv.output = bits(result);
+  conv.algorithm = best_algorithm(conv);
+  const auto &algorithm = *conv.algorithm;
+  torch::Tensor norms;
+  if (conv.algorithm == &winograd::small_tiles) {
+    norms = pixel_norms(x);
+    conv.norms = norms.data_ptr<float>();
+  }
   const int64_t all_blocks = (out + winograd::block_filters - 1) / winograd::block_filters;
-  const int64_t panel = winograd::panel_size(conv.in);
+  const int64_t panel = algorithm.panel_size(conv.in),
+                scale = algorithm.scale_rows * winograd::block_filters;
   const int64_t blocks_at_once =
       std::clamp<int64_t>(panels_bytes / (panel * int64_t(sizeof(int16_t))), 1, all_blocks);
   const auto panels = torch::empty({blocks_at_once * panel}, torch::kShort);
-  const auto scales = torch::empty({blocks_at_once * winograd::block_filters}, torch::kFloat);
+  const auto scales = torch::empty({blocks_at_once * scale}, torch::kFloat);
   conv.panels = panels.data_ptr<int16_t>();
   conv.scales = scales.data_ptr<float>();
   while (conv.first_block < all_blocks) {
     conv.blocks = std::min(blocks_at_once, all_blocks - conv.first_block);
     at::parallel_for(0, conv.blocks, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i)
-        winograd::transform_filters(bits(weight), conv.in, out, conv.first_block + i,
+        algorithm.transform_filters(bits(weight), conv.in, out, conv.first_block + i,
                                     panels.data_ptr<int16_t>() + i * panel,
-                                    scales.data_ptr<float>() + i * winograd::block_filters);
+                                    scales.data_ptr<float>() + i * scale);
     });
     convolve_tiles(conv);
     conv.first_block += conv.blocks;

@@ -92,6 +92,38 @@ TEST_F(WinogradInt16, HandsOnNaN) {
   EXPECT_FALSE(y.narrow(3, 6, 2).isnan().any().item<bool>());
 }
 
+/// Pictures from about 24x24 pixels on take tiles of 4x4 outputs.
+TEST_F(WinogradInt16, LargeTiles) {
+  for (const auto &[in, out, batch, h, w] :
+       {std::tuple(96, 144, 2, 29, 53), std::tuple(256, 16, 1, 50, 31),
+        std::tuple(512, 1040, 1, 36, 42)}) {
+    const Layer layer(in, out);
+    layer.weight[3].zero_();
+    const auto x = half(torch::randn({batch, in, h, w}) + 0.5);
+    x.narrow(2, 0, 6).zero_();
+    EXPECT_LT(relative_rms(layer(x), layer.direct(x)), tolerance) << in << " " << out;
+  }
+}
+
+/// The numbers of large tiles have one scale for each position and tile.
+TEST_F(WinogradInt16, LargeTilesOfSmallNumbers) {
+  const Layer layer(96, 96);
+  const auto x = torch::randn({1, 96, 40, 60});
+  x.narrow(3, 0, 30).mul_(1e-6);
+  layer.bias.zero_();
+  const auto y = layer(half(x)), wanted = layer.direct(half(x));
+  EXPECT_LT(relative_rms(y.narrow(3, 0, 28), wanted.narrow(3, 0, 28)), tolerance);
+}
+
+TEST_F(WinogradInt16, LargeTilesHandOnNaN) {
+  const Layer layer(96, 96);
+  const auto x = half(torch::randn({1, 96, 40, 40}));
+  x[0][5][13][13] = std::numeric_limits<float>::quiet_NaN();
+  const auto y = layer(x);
+  EXPECT_TRUE(y.narrow(2, 12, 3).narrow(3, 12, 3).isnan().all().item<bool>());
+  EXPECT_FALSE(y.narrow(3, 16, 24).isnan().any().item<bool>());
+}
+
 TEST_F(WinogradInt16, ThreadsChangeNothing) {
   const Layer layer(96, 192);
   const auto x = half(torch::randn({2, 96, 33, 31}));
