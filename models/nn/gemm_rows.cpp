@@ -1,0 +1,116 @@
+#include "nn/gemm_rows.h"
+
+#include <algorithm>
+
+#include "nn/cpu_clones.h"
+
+/// So that arrays of sums become registers.
+#define UNROLL _Pragma("GCC unroll 16")
+#if defined(__GNUC__) && !defined(__clang__)
+// Registers are passed to inlined functions only.
+#pragma GCC diagnostic ignored "-Wpsabi"
+#endif
+
+namespace livepeer::kernels::gemm {
+namespace {
+
+/// Rows whose sums are in registers together.
+constexpr int64_t rows_at_once = 6;
+
+template <int64_t bytes>
+struct Register {
+  typedef float type __attribute__((vector_size(bytes), aligned(sizeof(float)), may_alias));
+};
+
+/// `rows` rows from `row`, and as many columns from `column` as there are in `groups` registers.
+template <int64_t bytes, int64_t groups, int64_t rows>
+INTO_CLONES void multiply_block(const Product &p, int64_t row, int64_t column) {
+  using Lanes = typename Register<bytes>::type;
+  constexpr int64_t lanes = bytes / int64_t(sizeof(float));
+  Lanes sum[rows][groups];
+  UNROLL
+  for (int64_t r = 0; r < rows; ++r) UNROLL
+  for (int64_t g = 0; g < groups; ++g) sum[r][g] = Lanes{};
+  const float *a = p.a.at(row), *b = p.panel + column;
+  for (int64_t k = 0; k < p.depth; ++k, ++a, b += panel_width) {
+    Lanes terms[groups];
+    UNROLL
+    for (int64_t g = 0; g < groups; ++g) terms[g] = *reinterpret_cast<const Lanes *>(b + g * lanes);
+    UNROLL
+    for (int64_t r = 0; r < rows; ++r) UNROLL
+    for (int64_t g = 0; g < groups; ++g) sum[r][g] += a[r * p.a.stride] * terms[g];
+  }
+  UNROLL
+  for (int64_t r = 0; r < rows; ++r) UNROLL
+  for (int64_t g = 0; g < groups; ++g) {
+    const int64_t at = column + g * lanes;
+    if (p.initial.first) sum[r][g] += *reinterpret_cast<const Lanes *>(p.initial.at(row + r) + at);
+    *reinterpret_cast<Lanes *>(p.result.at(row + r) + at) = sum[r][g];
+  }
+}
+
+/// The last rows of a product, `rows` or fewer.
+template <int64_t bytes, int64_t groups, int64_t rows>
+INTO_CLONES void multiply_last(const Product &p, int64_t row, int64_t column) {
+  if (p.rows - row == rows)
+    multiply_block<bytes, groups, rows>(p, row, column);
+  else if constexpr (rows > 1)
+    multiply_last<bytes, groups, rows - 1>(p, row, column);
+}
+
+/// Of a whole panel's columns.
+template <int64_t bytes, int64_t groups>
+INTO_CLONES void multiply_wide(const Product &p) {
+  for (int64_t row = 0; row < p.rows; row += rows_at_once)
+    for (int64_t column = 0; column < panel_width;
+         column += groups * bytes / int64_t(sizeof(float)))
+      if (p.rows - row >= rows_at_once)
+        multiply_block<bytes, groups, rows_at_once>(p, row, column);
+      else
+        multiply_last<bytes, groups, rows_at_once - 1>(p, row, column);
+}
+
+}  // namespace
+
+#if defined(__x86_64__)
+#define DEFAULT_ISA __attribute__((target("default")))
+// Each has registers left for a row of the panel and a factor.
+__attribute__((target("avx512f"))) void multiply_whole(const Product &p) {
+  multiply_wide<64, 4>(p);
+}
+__attribute__((target("avx2,fma"))) void multiply_whole(const Product &p) {
+  multiply_wide<32, 2>(p);
+}
+#else
+#define DEFAULT_ISA
+#endif
+DEFAULT_ISA void multiply_whole(const Product &p) { multiply_wide<16, 2>(p); }
+
+void multiply(const Product &p) {
+  if (p.columns == panel_width) return multiply_whole(p);
+  for (int64_t row = 0; row < p.rows; row += rows_at_once) {
+    float sums[rows_at_once][panel_width] = {};
+    Product part = p;
+    part.rows = std::min(rows_at_once, p.rows - row);
+    part.columns = panel_width;
+    part.a.first = p.a.at(row);
+    part.initial = {};
+    part.result = {sums[0], panel_width};
+    multiply_whole(part);
+    for (int64_t r = 0; r < part.rows; ++r)
+      for (int64_t column = 0; column < p.columns; ++column)
+        p.result.at(row + r)[column] =
+            sums[r][column] + (p.initial.first ? p.initial.at(row + r)[column] : 0);
+  }
+}
+
+void pack(const Rows<const float> &matrix, int64_t count, int64_t depth, float *panel) {
+  // Few columns of the panel's at a time, which stay in the nearest cache.
+  constexpr int64_t step = 16;
+  for (int64_t begin = 0; begin < depth; begin += step)
+    for (int64_t row = 0; row < panel_width; ++row)
+      for (int64_t k = begin; k < std::min(begin + step, depth); ++k)
+        panel[k * panel_width + row] = row < count ? matrix.at(row)[k] : 0;
+}
+
+}  // namespace livepeer::kernels::gemm
