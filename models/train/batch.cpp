@@ -1,5 +1,7 @@
 #include "train/batch.h"
 
+#include <tuple>
+
 #include "train/task.h"
 
 namespace livepeer::train {
@@ -19,14 +21,18 @@ BatchSource::BatchSource(const Options &options, const PictureSet &pictures,
 Batch BatchSource::make(int64_t index) const {
   const uint64_t seed = iteration_seed(options_.seed, index);
   std::mt19937_64 random(seed);
-  const int64_t count = options_.batch, side = options_.patch * 4;
+  const int64_t count = options_.batch, side = options_.patch * scale;
 
   const auto bytes = torch::empty({count, side, side, 3}, torch::kByte);
   std::vector<Task> tasks;
+  auto videos = std::vector<torch::Tensor>(size_t(count));  // of those that are
   for (int64_t i = 0; i < count; ++i) {
-    const PictureSet::Crop crop = pictures_.choose(random, options_.candidates);
-    bytes[i].copy_(pictures_.cut(crop, unsigned(random() & 7)));
+    PictureSet::Crop crop = pictures_.choose(random, options_.candidates);
+    const auto orientation = unsigned(random() & 7);
     tasks.push_back(Task::draw(options_, crop.picture->domain, random));
+    if (tasks.back().video)
+      std::tie(crop, videos[size_t(i)]) = pictures_.cut_video(crop, orientation);
+    bytes[i].copy_(pictures_.cut(crop, orientation));
   }
   const auto high_res =
       bytes.permute({0, 3, 1, 2}).to(torch::kFloat).contiguous(at::MemoryFormat::Contiguous) / 255;
@@ -36,6 +42,7 @@ Batch BatchSource::make(int64_t index) const {
   for (int64_t i = 0; i < count; ++i) {
     const Task &task = tasks[size_t(i)];
     if (!task.degradation.none()) low_res[i].copy_(degrade(high_res[i], task.degradation, random));
+    if (task.video) low_res[i].copy_(planes(videos[size_t(i)])[0]);
     if (task.target != Target::plain)
       high_res[i].copy_(retouched(high_res[i], task.target, random));
     levels[i] = task.noise_level;

@@ -11,7 +11,6 @@
 namespace livepeer::train {
 namespace {
 
-constexpr int64_t scale = 4;
 constexpr double pi = 3.14159265358979323846;
 
 double support(Kernel kernel) {

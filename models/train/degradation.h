@@ -6,6 +6,8 @@
 
 namespace livepeer::train {
 
+constexpr int64_t scale = 4;  ///< of a high-resolution side to a low-resolution one
+
 enum class Kernel { box, triangle, cubic, lanczos };
 
 /// [out, in] float32: antialiased resampling of a line of `in` pixels to `out`, rows summing to one

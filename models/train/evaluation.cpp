@@ -20,12 +20,6 @@ torch::Tensor laplacian(const torch::Tensor &picture) {
 
 double average(const torch::Tensor &values) { return values.mean().item<double>(); }
 
-/// The picture of that name in another folder, as a PNG file, [1, 3, h, w] in [0, 1].
-torch::Tensor stored_input(const std::string &folder, const std::string &name) {
-  const std::string path = folder + "/" + name.substr(0, name.rfind('.')) + ".png";
-  return read_picture(path).permute({2, 0, 1}).unsqueeze(0).to(torch::kFloat) / 255;
-}
-
 Quality measure(const std::vector<Picture> &pictures, const Degradation &degradation,
                 const std::string &inputs, const Enlarge &enlarge) {
   Quality sum;
@@ -33,7 +27,7 @@ Quality measure(const std::vector<Picture> &pictures, const Degradation &degrada
   for (const Picture &picture : pictures) {
     const auto high_res = reference_planes(picture);
     const auto low_res = inputs.empty() ? degrade(high_res[0], degradation, random).unsqueeze(0)
-                                        : stored_input(inputs, picture.name);
+                                        : planes(read_picture(version_path(inputs, picture.name)));
     const auto result = quantised(enlarge(low_res));
     const auto edges = laplacian(result), true_edges = laplacian(high_res);
     sum.psnr_y += psnr_y(result, high_res);

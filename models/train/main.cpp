@@ -5,6 +5,7 @@
 
 #include "train/credits.h"
 #include "train/evaluation.h"
+#include "train/shrunk_folder.h"
 #include "train/snapshot_export.h"
 #include "train/text_file.h"
 #include "train/trainer.h"
@@ -45,6 +46,7 @@ Setters setters(CommandLine &line) {
   Options &o = line.options;
   return {{"--data", text(o.data)},
           {"--validation", text(o.validation)},
+          {"--video", text(o.video)},
           {"--out", text(o.out)},
           {"--snapshot", text(line.snapshot)},
           {"--channels", integer(o.channels)},
@@ -99,7 +101,7 @@ void run_training(const CommandLine &line) {
   require(options.data, "--data");
   if (options.minutes <= 0 && options.iterations <= 0)
     throw Error(ErrorKind::settings, "Give --minutes or --iterations.");
-  Trainer trainer(options, read_picture_folder(options.data, /*halve_photos=*/true),
+  Trainer trainer(options, read_picture_folder(options.data, /*halve_photos=*/true, options.video),
                   options.validation.empty()
                       ? std::vector<Picture>()
                       : read_picture_folder(options.validation, /*halve_photos=*/false));
@@ -140,6 +142,15 @@ void run_evaluation(const CommandLine &line) {
                 row.quality.sharpness, row.quality.texture, row.quality.consistency);
 }
 
+/// Of the training pictures, or else of the validation pictures.
+void run_shrinking(const CommandLine &line) {
+  const Options &options = line.options;
+  const bool training = !options.data.empty();
+  if (!training) require(options.validation, "--data or --validation");
+  write_shrunk_folder(read_picture_folder(training ? options.data : options.validation, training),
+                      options.out);
+}
+
 void run_credits(const CommandLine &line) {
   require(line.options.data, "--data");
   require(line.snapshot, "--snapshot");
@@ -148,16 +159,16 @@ void run_credits(const CommandLine &line) {
 
 const std::map<std::string, void (*)(const CommandLine &)> commands = {
     {"train", run_training},      {"combine", run_combination}, {"export", run_export},
-    {"evaluate", run_evaluation}, {"credits", run_credits},
+    {"evaluate", run_evaluation}, {"credits", run_credits},     {"shrink", run_shrinking},
 };
 
 int main(int argc, char **argv) try {
   const auto command = commands.find(argc > 1 ? argv[1] : "");
   if (command == commands.end())
-    throw Error(
-        ErrorKind::settings,
-        "Say what to do: train, combine, export, evaluate or credits; models/train/README.md "
-        "explains the options.");
+    throw Error(ErrorKind::settings,
+                "Say what to do: train, combine, export, evaluate, credits or shrink; "
+                "models/train/README.md "
+                "explains the options.");
   CommandLine line;
   const Setters known = setters(line);
   for (int i = 2; i < argc; i += 2) {

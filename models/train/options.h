@@ -9,6 +9,7 @@ namespace livepeer::train {
 /// What a run is made of; the command line fills it. A resumed run must be given the same values.
 struct Options {
   std::string data;        ///< folder of training pictures with manifest.json
+  std::string video;       ///< folder of those pictures, shrunk and coded as video, or empty
   std::string validation;  ///< folder of pictures to measure on; empty: none
   std::string out = "checkpoints";
   int64_t channels = 48;

@@ -2,11 +2,13 @@
 
 #include <stb/stb_image.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <memory>
 
 #include "io/config.h"
+#include "train/degradation.h"
 
 namespace livepeer::train {
 namespace {
@@ -37,6 +39,17 @@ double detail(const Picture &picture, int64_t x0, int64_t y0, int64_t side) {
   return double(sum);
 }
 
+/// The square at x, y as one of its 8 mirrored and turned versions.
+torch::Tensor square(const torch::Tensor &pixels, int64_t x, int64_t y, int64_t side,
+                     unsigned orientation) {
+  auto view = pixels.narrow(0, y, side).narrow(1, x, side);
+  if (orientation & 1) view = view.transpose(0, 1);
+  std::vector<int64_t> flips;
+  if (orientation & 2) flips.push_back(0);
+  if (orientation & 4) flips.push_back(1);
+  return flips.empty() ? view : view.flip(flips);
+}
+
 }  // namespace
 
 torch::Tensor read_picture(const std::string &path) {
@@ -49,15 +62,25 @@ torch::Tensor read_picture(const std::string &path) {
   return torch::from_blob(data.get(), {height, width, 3}, torch::kByte).clone();
 }
 
-std::vector<Picture> read_picture_folder(const std::string &folder, bool halve_photos) {
+torch::Tensor planes(const torch::Tensor &pixels) {
+  return pixels.permute({2, 0, 1}).unsqueeze(0).to(torch::kFloat) / 255;
+}
+
+std::string version_path(const std::string &folder, const std::string &name) {
+  return folder + "/" + name.substr(0, name.rfind('.')) + ".png";
+}
+
+std::vector<Picture> read_picture_folder(const std::string &folder, bool halve_photos,
+                                         const std::string &video) {
   const Config manifest = Config::read(folder + "/manifest.json");
   std::vector<Picture> pictures;
   for (const nlohmann::json &entry : manifest.require<nlohmann::json>("files")) {
     const Config file(entry, manifest.origin());
-    Picture picture{file.require<std::string>("file"), file.require<std::string>("domain"), {}};
+    Picture picture{file.require<std::string>("file"), file.require<std::string>("domain"), {}, {}};
     picture.pixels = read_picture(folder + "/" + picture.name);
     if (halve_photos && (picture.domain == "photo" || picture.domain == "texture"))
       picture.pixels = halved(picture.pixels);
+    if (!video.empty()) picture.video = read_picture(version_path(video, picture.name));
     pictures.push_back(std::move(picture));
   }
   return pictures;
@@ -105,12 +128,16 @@ PictureSet::Crop PictureSet::choose(std::mt19937_64 &random, int candidates) con
 }
 
 torch::Tensor PictureSet::cut(const Crop &crop, unsigned orientation) const {
-  auto view = crop.picture->pixels.narrow(0, crop.y, side_).narrow(1, crop.x, side_);
-  if (orientation & 1) view = view.transpose(0, 1);
-  std::vector<int64_t> flips;
-  if (orientation & 2) flips.push_back(0);
-  if (orientation & 4) flips.push_back(1);
-  return flips.empty() ? view : view.flip(flips);
+  return square(crop.picture->pixels, crop.x, crop.y, side_, orientation);
+}
+
+std::pair<PictureSet::Crop, torch::Tensor> PictureSet::cut_video(const Crop &crop,
+                                                                 unsigned orientation) const {
+  const torch::Tensor &video = crop.picture->video;
+  const int64_t side = side_ / scale;
+  const int64_t x = std::min(crop.x / scale, video.size(1) - side);
+  const int64_t y = std::min(crop.y / scale, video.size(0) - side);
+  return {{crop.picture, x * scale, y * scale}, square(video, x, y, side, orientation)};
 }
 
 }  // namespace livepeer::train

@@ -14,14 +14,21 @@ struct Picture {
   std::string name;
   std::string domain;
   torch::Tensor pixels;
+  torch::Tensor video;  ///< the picture shrunk by 4 and sent through a video codec; or undefined
 };
 
 /// Reads a JPEG or PNG as [height, width, 3] uint8; throws Error{open_read}.
 torch::Tensor read_picture(const std::string &path);
 /// The pictures of a folder as its manifest.json lists them. `halve_photos`: shrinks pictures of
 /// domain "photo" and "texture" to half their size (antialiased bicubic): large, smooth wallpapers
-/// teach little detail per patch otherwise.
-std::vector<Picture> read_picture_folder(const std::string &folder, bool halve_photos);
+/// teach little detail per patch otherwise. `video`: folder of their low-resolution versions, as
+/// PNG files, or empty.
+std::vector<Picture> read_picture_folder(const std::string &folder, bool halve_photos,
+                                         const std::string &video = {});
+/// `pixels` [height, width, 3] uint8 as [1, 3, height, width] in [0, 1].
+torch::Tensor planes(const torch::Tensor &pixels);
+/// The path of the PNG that stands for the picture `name` in another folder.
+std::string version_path(const std::string &folder, const std::string &name);
 
 /// Square crops for training from pictures held in memory.
 class PictureSet {
@@ -38,6 +45,9 @@ class PictureSet {
   Crop choose(std::mt19937_64 &random, int candidates) const;
   /// The crop as [side, side, 3] uint8, one of its 8 mirrored and turned versions.
   torch::Tensor cut(const Crop &crop, unsigned orientation) const;
+  /// The crop, moved to where the picture's `video` has whole pixels of it, and what `video` shows
+  /// there, [side / 4, side / 4, 3].
+  std::pair<Crop, torch::Tensor> cut_video(const Crop &crop, unsigned orientation) const;
 
  private:
   struct Domain {

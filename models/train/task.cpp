@@ -36,7 +36,7 @@ std::string describe_fault(Degradation &degradation, std::mt19937_64 &random) {
   std::uniform_real_distribution<double> uniform(0, 1);
   switch (std::uniform_int_distribution<int>(0, 2)(random)) {
     case 0:
-      degradation.jpeg_quality = 30 + int(45 * uniform(random));
+      degradation.jpeg_quality = 30 + int(55 * uniform(random));
       return one_of({"jpeg artefacts", "jpeg artifacts", "jpeg", "compressed"}, random);
     case 1:
       degradation.noise = 5 + 10 * uniform(random);
@@ -57,7 +57,10 @@ Task Task::draw(const Options &options, const std::string &domain, std::mt19937_
       task.noise_level = std::uniform_int_distribution<int64_t>(1, options.max_noise_level)(random);
       if (uniform(random) < 0.5) task.degradation = Degradation::draw(random);
     } else if (uniform(random) >= options.clean_share) {
-      task.degradation = Degradation::draw_visible(random);
+      if (!options.video.empty() && uniform(random) < 0.4)
+        task.video = true;
+      else
+        task.degradation = Degradation::draw_visible(random);
     }
     return task;
   }

@@ -15,15 +15,15 @@ enum class Target { plain, sharp, soft, grain };
 struct Task {
   std::string prompt;
   Degradation degradation;
-  int64_t noise_level =
-      0;  ///< of the noise added to the low-resolution picture, told to the network
+  bool video = false;  ///< the low-resolution picture is the one that a video codec left
+  /// Of the noise added to the low-resolution picture, told to the network.
+  int64_t noise_level = 0;
   Target target = Target::plain;
 
   /// Mostly the empty prompt. Then the noise level says how far to trust the input: at 0 it is
-  /// clean
-  /// (`clean_share`) or has faults that can be seen, above 0 it may have any. `word_share` of all
-  /// cases have a prompt: faults by their names, wishes, the right word for a picture of `domain`,
-  /// and now and then an unknown word that must not matter.
+  /// clean (`clean_share`) or has faults that can be seen, above 0 it may have any. `word_share` of
+  /// all cases have a prompt: faults by their names, wishes, the right word for a picture of
+  /// `domain`, and now and then an unknown word that must not matter.
   static Task draw(const Options &options, const std::string &domain, std::mt19937_64 &random);
 };
 

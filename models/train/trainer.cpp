@@ -10,8 +10,8 @@
 namespace livepeer::train {
 namespace {
 
-constexpr double warm_up = 0.02;      // of an expert's part of the schedule
-constexpr double charbonnier = 0.05;  // below this an error counts squared
+constexpr double warm_up = 0.02;     // of an expert's part of the schedule
+constexpr double negligible = 0.02;  // mean square error of a patch
 
 class Stopwatch {
  public:
@@ -79,28 +79,27 @@ double Trainer::step(const Batch &batch, double progress) {
     prediction = model_.denoiser().forward(sample, timesteps.to(device, torch::kFloat), text,
                                            batch.noise_levels.to(device));
   }
-  // Robust at pure noise, where the error is that of plain super-resolution; squared elsewhere,
-  // where the denoised estimate must be the posterior's mean. Nearly clean latents count less.
   const auto squared = (prediction - target).square();
+  // At pure noise the error is that of plain super-resolution, and its logarithm what is measured:
+  // dB, to which smooth patches count as much as rich ones. Elsewhere the denoised estimate must be
+  // the posterior's mean; nearly clean latents count less. And where the low-resolution picture
+  // carries much noise errors are large by nature: without `trust` they would drown the rest.
   const auto signal = model_.schedule().alphas_cumprod.index_select(0, timesteps);
-  const auto weight = (5 * (1 - signal)).clamp_max(1).to(device).view({-1, 1, 1, 1});
-  // Where the low-resolution picture carries much noise, errors are large by nature; without this
-  // they would drown the rest.
+  const auto weight = (5 * (1 - signal)).clamp_max(1);
   const auto level_noise =
       1 - model_.low_res_schedule().alphas_cumprod.index_select(0, batch.noise_levels);
   const double scale = model_.vae().scaling_factor();
-  const auto trust = (1 / (1 + level_noise * (scale * scale))).to(device).view({-1, 1, 1, 1});
+  const auto trust = 1 / (1 + level_noise * (scale * scale));
+  const auto errors = squared.mean({1, 2, 3});
   const auto loss =
-      texture
-          ? (squared * (weight * trust)).mean()
-          : (((squared + charbonnier * charbonnier).sqrt() - charbonnier) * trust.sqrt()).mean();
+      texture ? (errors * (weight * trust).to(device)).mean() : (errors + negligible).log().mean();
   // The second expert needs words that say nothing to the first one ("grain"), which in turn relies
   // on what it has learnt of the others.
   (texture && text.pooled.requires_grad() ? loss + model_.drift(batch.prompts, text.pooled) : loss)
       .backward();
   model_.weights().update(learning_rate(options_.learning_rate, part));
   ++position_.iteration;
-  return loss.item<double>();
+  return errors.mean().item<double>();
 }
 
 void Trainer::report_validation() {
@@ -121,28 +120,28 @@ void Trainer::run() {
   const int64_t first = position_.iteration;
   double next_line = position_.seconds,
          next_check = position_.seconds + 60 * options_.checkpoint_minutes,
-         next_measure = position_.seconds + 60 * options_.validation_minutes, loss_sum = 0;
-  int64_t loss_count = 0;
+         next_measure = position_.seconds + 60 * options_.validation_minutes, error_sum = 0;
+  int64_t error_count = 0;
   while (progress() < 1 &&
          (options_.stop_after == 0 || position_.iteration - first < options_.stop_after)) {
     const int64_t batch = options_.distinct_batches > 0
                               ? position_.iteration % options_.distinct_batches
                               : position_.iteration;
-    loss_sum += step(batches_.make(batch), progress());
-    ++loss_count;
+    error_sum += step(batches_.make(batch), progress());
+    ++error_count;
     position_.seconds = before + watch.seconds();
     if (position_.seconds >= next_line) {
       next_line = position_.seconds + 15;
       const double rate = double((position_.iteration - first) * options_.batch) / watch.seconds();
       const double done = progress();
-      std::printf("iteration %lld  loss %.4f  %.1f patches/s  %.1f %%  ETA %.1f min\n",
-                  (long long)position_.iteration, loss_sum / double(loss_count), rate, 100 * done,
+      std::printf("iteration %lld  error %.4f  %.1f patches/s  %.1f %%  ETA %.1f min\n",
+                  (long long)position_.iteration, error_sum / double(error_count), rate, 100 * done,
                   options_.iterations > 0 ? double(options_.iterations - position_.iteration) *
                                                 double(options_.batch) / rate / 60
                                           : options_.minutes - position_.seconds / 60);
       std::fflush(stdout);
-      loss_sum = 0;
-      loss_count = 0;
+      error_sum = 0;
+      error_count = 0;
     }
     if (position_.seconds >= next_check) {
       next_check = position_.seconds + 60 * options_.checkpoint_minutes;

@@ -26,12 +26,7 @@ double psnr_y(const torch::Tensor &a, const torch::Tensor &b, int64_t border) {
 
 torch::Tensor reference_planes(const Picture &picture) {
   const int64_t height = picture.pixels.size(0) / 4 * 4, width = picture.pixels.size(1) / 4 * 4;
-  return picture.pixels.narrow(0, 0, height)
-             .narrow(1, 0, width)
-             .permute({2, 0, 1})
-             .unsqueeze(0)
-             .to(torch::kFloat) /
-         255;
+  return planes(picture.pixels.narrow(0, 0, height).narrow(1, 0, width));
 }
 
 ValidationResult validate(const std::vector<Picture> &pictures, Denoiser &denoiser,

@@ -24,8 +24,10 @@ std::vector<Picture> drawings() {
     for (int i = 0; i < 5; ++i)
       plane = torch::where(((y - 17 * i).square() + (x - 60 + 9 * i).square()) < 90 + 30 * i,
                            plane * 0.3 + 20 * i, plane);
-    result.push_back(
-        {domain, domain, torch::stack({plane, plane * 0.8, plane * 0.5 + 40}, 2).to(torch::kByte)});
+    result.push_back({domain,
+                      domain,
+                      torch::stack({plane, plane * 0.8, plane * 0.5 + 40}, 2).to(torch::kByte),
+                      {}});
   }
   return result;
 }
@@ -116,6 +118,24 @@ TEST(Training, BatchesDependOnTheirIndexOnly) {
   EXPECT_FALSE(torch::equal(a.high_res, other.high_res));
   EXPECT_EQ(a.low_res.sizes(), (std::vector<int64_t>{4, 3, 12, 12}));
   EXPECT_EQ(a.high_res.sizes(), (std::vector<int64_t>{4, 3, 48, 48}));
+}
+
+TEST(Training, VideoVersionsShowTheSamePlace) {
+  const Options options = small("video");
+  auto pictures = drawings();
+  for (Picture &picture : pictures)
+    picture.video = (quantised(shrink(planes(picture.pixels), Kernel::cubic))[0] * 255)
+                        .to(torch::kByte)
+                        .permute({1, 2, 0});
+  const PictureSet set(pictures, options.patch * scale);
+  std::mt19937_64 random(1);
+  for (unsigned orientation = 0; orientation < 8; ++orientation) {
+    const auto [crop, video] = set.cut_video(set.choose(random, 1), orientation);
+    const auto shrunk = shrink(planes(set.cut(crop, orientation)), Kernel::cubic);
+    // Not at the border, where the whole picture had neighbours.
+    const auto difference = (shrunk - planes(video)).slice(2, 2, -2).slice(3, 2, -2);
+    EXPECT_LT(difference.abs().max().item<double>(), 1.5 / 255) << orientation;
+  }
 }
 
 TEST(Training, ExportsASnapshotThatLoads) {
