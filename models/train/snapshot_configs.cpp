@@ -6,7 +6,7 @@ namespace {
 constexpr int64_t train_timesteps = 1000;
 constexpr int64_t text_dim = 64;
 /// Of the latents around the one-step answer; found with `evaluate`, see models/default/README.md.
-constexpr double posterior_variance = 0.75;
+constexpr double posterior_variance = 0.6;
 
 }  // namespace
 

@@ -33,12 +33,12 @@ class DDIMScheduler : public SchedulerBase {
 
   torch::Tensor step(const torch::Tensor &model_output, size_t index, const torch::Tensor &sample,
                      const at::Generator &generator) override {
-    const double a = alpha(timesteps_.at(index), final_alpha_);
-    const double a_prev = alpha(timesteps_[index] - double(stride_), final_alpha_);
+    const double a = alpha_before(index), a_prev = alpha_after(index);
     const double variance = a_prev < 1 ? (1 - a_prev) / (1 - a) * (1 - a / a_prev) : 0;
     const double sigma = eta_ * std::sqrt(variance);
+    const double enlarged = enlargement(index);
     const double direction =
-        std::sqrt(std::max(noise_variance(index, a, a_prev) - sigma * sigma, 0.0));
+        std::sqrt(std::max((1 - a_prev) * enlarged * enlarged - sigma * sigma, 0.0));
 
     const LinearMap x0 = original_sample(a);
     const LinearMap eps = epsilon(a);
@@ -49,11 +49,11 @@ class DDIMScheduler : public SchedulerBase {
                      .mul_(std::sqrt(a_prev))
                      .add_(eps(sample, model_output), direction);
     else if (keeps_variance(index)) {
-      // Where nothing was lost, as the picture is smooth, what one step adds is left over in the
-      // next one's noise, and must not grow step by step.
+      // Where nothing was lost, as the picture is smooth, what the step before added is left over
+      // in this one's noise, and must not grow step by step.
       torch::Tensor noise = eps(sample, model_output);
       const auto size = noise.square().mean(1, /*keepdim=*/true).sqrt_();
-      noise.div_(size.div_(largest_noise).clamp_min_(1));
+      noise.div_(size.div_(largest_noise).clamp_(1, index > 0 ? enlargement(index - 1) : 1));
       previous = x0(sample, model_output).mul_(std::sqrt(a_prev)).add_(noise, direction);
     } else
       previous = (std::sqrt(a_prev) * x0 + direction * eps)(sample, model_output);
@@ -66,16 +66,19 @@ class DDIMScheduler : public SchedulerBase {
     return posterior_variance_ > 0 && index + 1 < timesteps_.size();
   }
 
-  /// The square of the factor for the predicted noise in the step from a to a_prev: what leaves a
-  /// latent whose x0 is Gaussian, of variance posterior_variance_ around what the picture says,
-  /// with the variance it must have. 1 - a_prev where that is zero. The last step's answer is a
-  /// mean.
-  double noise_variance(size_t index, double a, double a_prev) const {
-    if (!keeps_variance(index)) return 1 - a_prev;
-    const double v = posterior_variance_;
-    const double factor =
-        std::sqrt((a * v + 1 - a) * (a_prev * v + 1 - a_prev)) - std::sqrt(a * a_prev) * v;
-    return factor * factor / (1 - a);
+  /// The factor for the predicted noise: what leaves a latent whose x0 is Gaussian, of variance
+  /// posterior_variance_ around what the picture says, with the variance it must have. The last
+  /// step's answer is a mean.
+  double enlargement(size_t index) const {
+    if (!keeps_variance(index)) return 1;
+    const double a = alpha_before(index), a_prev = alpha_after(index), v = posterior_variance_;
+    return (std::sqrt((a * v + 1 - a) * (a_prev * v + 1 - a_prev)) - std::sqrt(a * a_prev) * v) /
+           std::sqrt((1 - a) * (1 - a_prev));
+  }
+
+  double alpha_before(size_t index) const { return alpha(timesteps_.at(index), final_alpha_); }
+  double alpha_after(size_t index) const {
+    return alpha(timesteps_.at(index) - double(stride_), final_alpha_);
   }
 
   double final_alpha_;
