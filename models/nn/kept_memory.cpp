@@ -8,7 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <list>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <new>
@@ -62,10 +62,8 @@ class BlockCache final : public c10::Allocator {
   }
 
  private:
-  struct Block {
-    void *start;
-    size_t bytes;
-  };
+  /// Addresses and sizes.
+  using Blocks = std::map<char *, size_t>;
 
   BlockCache() : small_(c10::GetCPUAllocator()) {
     c10::SetCPUAllocator(this);
@@ -88,75 +86,104 @@ class BlockCache final : public c10::Allocator {
 
   void *take(size_t bytes) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    Block block = find(bytes);
-    if (!block.start) {
+    char *start = find(bytes);
+    if (!start) {
       make_room(std::max(peak_, live_ + bytes) - live_ - bytes);
-      block = map(bytes);
+      start = map(bytes);
     }
-    in_use_[block.start] = block.bytes;
-    live_ += block.bytes;
+    in_use_[start] = bytes;
+    live_ += bytes;
     peak_ = std::max(peak_, live_);
-    return block.start;
+    return start;
   }
 
   /// Whether it was one of ours.
   bool give_back(void *start) {
     if (reinterpret_cast<size_t>(start) % page != 0) return false;
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto used = in_use_.find(start);
+    const auto used = in_use_.find(static_cast<char *>(start));
     if (used == in_use_.end()) return false;
-    const Block block{start, used->second};
+    live_ -= used->second;
+    keep(used->first, used->second);
     in_use_.erase(used);
-    live_ -= block.bytes;
-    kept_ += block.bytes;
-    blocks_.push_back(block);
     make_room(users_ > 0 ? peak_ - live_ : 0);
     return true;
   }
 
-  /// The smallest kept block that is large enough, and not a quarter too large; or none.
-  Block find(size_t bytes) {
-    auto best = blocks_.end();
-    for (auto i = blocks_.begin(); i != blocks_.end(); ++i)
-      if (i->bytes >= bytes && i->bytes <= bytes + bytes / 4 &&
-          (best == blocks_.end() || i->bytes < best->bytes))
-        best = i;
-    if (best == blocks_.end()) return {};
-    const Block block = *best;
-    blocks_.erase(best);
-    kept_ -= block.bytes;
-    return block;
+  /// Neighbours become one block, so that large ones can be had from what small ones leave.
+  void keep(char *start, size_t bytes) {
+    kept_ += bytes;
+    auto next = blocks_.lower_bound(start);
+    if (next != blocks_.end() && start + bytes == next->first) {
+      bytes += next->second;
+      next = blocks_.erase(next);
+    }
+    if (next != blocks_.begin()) {
+      const auto before = std::prev(next);
+      if (before->first + before->second == start) {
+        before->second += bytes;
+        return;
+      }
+    }
+    blocks_[start] = bytes;
   }
 
-  /// Gives the blocks kept longest back to the system, until no more than `bytes` are kept.
+  /// The smallest kept block of at least `bytes`, or blocks_.end().
+  Blocks::iterator smallest(size_t bytes) {
+    auto best = blocks_.end();
+    for (auto i = blocks_.begin(); i != blocks_.end(); ++i)
+      if (i->second >= bytes && (best == blocks_.end() || i->second < best->second)) best = i;
+    return best;
+  }
+
+  /// Of a kept block that is large enough; or null.
+  char *find(size_t bytes) {
+    const auto block = smallest(bytes);
+    if (block == blocks_.end()) return nullptr;
+    char *const start = block->first;
+    shrink(block, bytes, start + bytes);
+    return start;
+  }
+
+  /// Takes `bytes` away from a kept block, which then begins at `start`.
+  void shrink(Blocks::iterator block, size_t bytes, char *start) {
+    const size_t left = block->second - bytes;
+    blocks_.erase(block);
+    if (left > 0) blocks_[start] = left;
+    kept_ -= bytes;
+  }
+
+  /// Gives kept memory back to the system, small blocks first, until no more than `bytes` are kept.
   void make_room(size_t bytes) {
     while (kept_ > bytes) {
-      munmap(blocks_.front().start, blocks_.front().bytes);
-      kept_ -= blocks_.front().bytes;
-      blocks_.pop_front();
+      const auto block = smallest(0);
+      char *const start = block->first;
+      const size_t excess = std::min(block->second, kept_ - bytes);
+      munmap(start + block->second - excess, excess);
+      shrink(block, excess, start);
     }
   }
 
-  static Block map(size_t bytes) {
+  static char *map(size_t bytes) {
     const bool huge = bytes >= 2 * huge_page;
     const size_t mapped = huge ? bytes + huge_page : bytes;
     void *const start =
         mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (start == MAP_FAILED) throw std::bad_alloc();
-    if (!huge) return {start, bytes};
-    // From a huge page's border on.
     auto *const first = static_cast<char *>(start);
+    if (!huge) return first;
+    // From a huge page's border on.
     const size_t before = (huge_page - reinterpret_cast<size_t>(start) % huge_page) % huge_page;
     if (before > 0) munmap(first, before);
     if (before < huge_page) munmap(first + before + bytes, huge_page - before);
     madvise(first + before, bytes, MADV_HUGEPAGE);
-    return {first + before, bytes};
+    return first + before;
   }
 
   c10::Allocator *const small_;
   std::mutex mutex_;
-  std::map<void *, size_t> in_use_;
-  std::list<Block> blocks_;  ///< kept, in the order in which they were given back
+  Blocks in_use_;
+  Blocks blocks_;  ///< kept; never two that touch
   size_t live_ = 0, kept_ = 0, peak_ = 0;
   int users_ = 0;
 };
