@@ -230,24 +230,4 @@ torch::Tensor upsample_nearest(const torch::Tensor &x_, int64_t height, int64_t 
   return result;
 }
 
-void scatter_quarter(const torch::Tensor &part, int64_t row, int64_t column,
-                     torch::Tensor &result) {
-  const int64_t batch = part.size(0), channels = part.size(1), height = part.size(2),
-                width = part.size(3);
-  const size_t pixel = size_t(channels) * part.element_size();
-  const int64_t bytes = int64_t(part.element_size());
-  const auto *in = static_cast<const char *>(part.data_ptr());
-  auto *out = static_cast<char *>(result.data_ptr());
-  at::parallel_for(0, batch * height, grain(width * channels), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t sample = i / height, y = i % height;
-      const char *source = in + (sample * part.stride(0) + y * part.stride(2)) * bytes;
-      char *target =
-          out + (((sample * height + y) * 2 + row) * 2 * width + column) * int64_t(pixel);
-      for (int64_t x = 0; x < width; ++x)
-        std::memcpy(target + size_t(2 * x) * pixel, source + size_t(x) * pixel, pixel);
-    }
-  });
-}
-
 }  // namespace livepeer::kernels

@@ -36,8 +36,4 @@ torch::Tensor geglu(const torch::Tensor &x);
 /// [batch, channels, h, w] -> [batch, channels, height, width] in channels-last order.
 torch::Tensor upsample_nearest(const torch::Tensor &x, int64_t height, int64_t width);
 
-/// Writes `part` [batch, channels, h, w] to the pixels (2 y + row, 2 x + column) of `result`
-/// [batch, channels, 2 h, 2 w]. Both are views of tensors in channels-last order.
-void scatter_quarter(const torch::Tensor &part, int64_t row, int64_t column, torch::Tensor &result);
-
 }  // namespace livepeer::kernels

@@ -36,9 +36,7 @@ torch::Tensor convolve(const torch::Tensor &x, const torch::Tensor &weight,
     return convolve(x.to(weight.scalar_type()), weight, bias, stride, padding);
   if (winograd_int16_pays(x, weight, stride, padding))
     return winograd_int16_convolve(x, weight, bias);
-  if (x.numel() > 0 && has_kernel(x, weight) && at::hasMKLDNN() &&
-      winograd_pays(x, weight, stride, padding))
-    return winograd_convolve(x, weight, bias);
+  if (winograd_pays(x, weight, stride, padding)) return winograd_convolve(x, weight, bias);
   // Left to itself, libtorch takes BLAS for float32 where it has one thread only. bfloat16 it gives
   // to oneDNN on all machines that compute in it.
   if (x.numel() > 0 && x.scalar_type() == torch::kFloat && has_kernel(x, weight) && at::hasMKLDNN())

@@ -46,27 +46,30 @@ void convolve_tiles(const winograd::Convolution &conv) {
 bool winograd_pays(const torch::Tensor &x, const torch::Tensor &weight, int64_t stride,
                    int64_t padding) {
   // bfloat16 would be rounded far too often.
-  if (x.scalar_type() != torch::kFloat) return false;
+  if (!takes_kernels(x) || !takes_kernels(weight) || x.scalar_type() != torch::kFloat ||
+      weight.scalar_type() != torch::kFloat)
+    return false;
   if (weight.size(2) != 3 || weight.size(3) != 3 || stride != 1 || padding != 1) return false;
   return count_tiles(x) >= min_tiles && x.size(1) >= min_channels && weight.size(0) >= min_channels;
 }
 
 torch::Tensor winograd_convolve(const torch::Tensor &x_, const torch::Tensor &weight_,
-                                const torch::Tensor &bias) {
+                                const torch::Tensor &bias, bool doubles) {
   const auto x = x_.contiguous(at::MemoryFormat::ChannelsLast);
   const auto weight = weight_.contiguous(at::MemoryFormat::ChannelsLast);
-  const int64_t out = weight.size(0);
+  const int64_t out = weight.size(0), factor = doubles ? 2 : 1;
   const auto offsets = bias.defined() ? bias.contiguous() : torch::zeros({out}, x.options());
-  auto result = torch::empty({x.size(0), out, x.size(2), x.size(3)}, x.options(),
+  auto result = torch::empty({x.size(0), out, factor * x.size(2), factor * x.size(3)}, x.options(),
                              at::MemoryFormat::ChannelsLast);
   winograd::Convolution conv{};
   conv.input = x.data_ptr<float>();
   conv.bias = offsets.data_ptr<float>();
   conv.batch = x.size(0);
-  conv.height = x.size(2);
-  conv.width = x.size(3);
+  conv.height = result.size(2);
+  conv.width = result.size(3);
   conv.in = x.size(1);
   conv.out = out;
+  conv.doubles = doubles;
   conv.output = result.data_ptr<float>();
   const int64_t all_blocks = (out + winograd::block_filters - 1) / winograd::block_filters;
   const int64_t panel = winograd::panel_size(conv.in);

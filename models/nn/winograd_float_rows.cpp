@@ -93,14 +93,15 @@ struct Tile {
   int64_t y, x, picture;
 };
 
-/// Where the channels of a pixel begin; `outside` where there is none.
+/// Where the channels of a pixel begin, in pictures that are smaller by 2^shift; `outside` where
+/// there is none.
 template <typename T>
-INTO_CLONES T *pixel(const Convolution &conv, T *pictures, int64_t channels, const Tile &tile,
-                     int64_t dy, int64_t dx, T *outside) {
+INTO_CLONES T *pixel(const Convolution &conv, T *pictures, int shift, int64_t channels,
+                     const Tile &tile, int64_t dy, int64_t dx, T *outside) {
   const int64_t y = tile.y + dy, x = tile.x + dx;
-  const bool inside = y >= 0 && y < conv.height && x >= 0 && x < conv.width;
-  return inside ? pictures + ((tile.picture * conv.height + y) * conv.width + x) * channels
-                : outside;
+  if (y < 0 || y >= conv.height || x < 0 || x >= conv.width) return outside;
+  const int64_t row = tile.picture * (conv.height >> shift) + (y >> shift);
+  return pictures + (row * (conv.width >> shift) + (x >> shift)) * channels;
 }
 
 /// `v` [positions][stride] at one tile's row of inputs.
@@ -109,7 +110,8 @@ FOR_EACH_ISA void transform_input(const Convolution &conv, const Tile &tile, con
   const float *pixels[6][6];
   for (int64_t x = 0; x < 6; ++x)
     for (int64_t y = 0; y < 6; ++y)
-      pixels[x][y] = pixel(conv, conv.input, conv.in, tile, y - 1, x - 1, zeros);
+      pixels[x][y] =
+          pixel(conv, conv.input, conv.doubles ? 1 : 0, conv.in, tile, y - 1, x - 1, zeros);
   for (int64_t begin = 0; begin < conv.in; begin += chunk) {
     const int64_t count = std::min(chunk, conv.in - begin);
     Chunk columns[6][6];
@@ -136,7 +138,7 @@ FOR_EACH_ISA void transform_output(const Convolution &conv, const Tile &tile, in
   for (int64_t y = 0; y < tile_side; ++y) {
     std::array<float *, 4> outputs;
     for (int64_t x = 0; x < tile_side; ++x)
-      outputs[size_t(x)] = pixel(conv, conv.output + filter, conv.out, tile, y, x, outside);
+      outputs[size_t(x)] = pixel(conv, conv.output + filter, 0, conv.out, tile, y, x, outside);
     map_output(six<const float>(rows[y][0], chunk), conv.bias + filter, count, outputs);
   }
 }

@@ -32,11 +32,13 @@ void transform_filters(const float *weight, int64_t in, int64_t out, int64_t blo
                        float *panel);
 
 struct Convolution {
-  const float *input;           ///< [batch][height][width][in]
+  const float *input;           ///< [batch][height][width][in]; where `doubles`, half of each
   int64_t first_block, blocks;  ///< of filters, to compute
   const float *panels;          ///< theirs, one after the other
   const float *bias;            ///< [out]
   int64_t batch, height, width, in, out;
+  /// Whether the input is to be enlarged to twice its height and width first, by repeating pixels.
+  bool doubles;
   float *output;  ///< [batch][height][width][out]
 
   int64_t tile_rows() const { return (height + tile_side - 1) / tile_side; }

@@ -117,12 +117,14 @@ TEST_P(CpuKernels, UpsampleNearest) {
 }
 
 TEST_P(CpuKernels, UpsampleAndConvolve) {
-  torch::manual_seed(9);
-  const Upsample2D upsample(parameters_, 6);
-  torch::manual_seed(9);  // the same parameters
-  const Conv2d conv(ParameterScope(parameters_), 6, 6, 3);
-  for (const auto &[height, width] : {std::pair(1, 1), std::pair(5, 4), std::pair(8, 3)}) {
-    const auto x = random({2, 6, height, width});
+  for (const auto &[channels, height, width] :
+       {std::tuple(6, 1, 1), std::tuple(6, 5, 4), std::tuple(6, 8, 3), std::tuple(100, 7, 9),
+        std::tuple(96, 12, 16)}) {
+    torch::manual_seed(9);
+    const Upsample2D upsample(parameters_, channels);
+    torch::manual_seed(9);  // the same parameters
+    const Conv2d conv(ParameterScope(parameters_), channels, channels, 3);
+    const auto x = random({2, channels, height, width});
     for (const auto &[to_height, to_width] :
          {std::pair(2 * height, 2 * width), std::pair(2 * height - 1, 2 * width)}) {
       const auto expected =
