@@ -1,7 +1,5 @@
 #include "nn/gemm_rows.h"
 
-#include <algorithm>
-
 #include "nn/cpu_clones.h"
 
 /// So that arrays of sums become registers.
@@ -42,11 +40,8 @@ INTO_CLONES void multiply_block(const Product &p, int64_t row, int64_t column) {
   }
   UNROLL
   for (int64_t r = 0; r < rows; ++r) UNROLL
-  for (int64_t g = 0; g < groups; ++g) {
-    const int64_t at = column + g * lanes;
-    if (p.initial.first) sum[r][g] += *reinterpret_cast<const Lanes *>(p.initial.at(row + r) + at);
-    *reinterpret_cast<Lanes *>(p.result.at(row + r) + at) = sum[r][g];
-  }
+  for (int64_t g = 0; g < groups; ++g)
+    *reinterpret_cast<Lanes *>(p.result.at(row + r) + column + g * lanes) = sum[r][g];
 }
 
 /// The last rows of a product, `rows` or fewer.
@@ -75,42 +70,16 @@ INTO_CLONES void multiply_wide(const Product &p) {
 #if defined(__x86_64__)
 #define DEFAULT_ISA __attribute__((target("default")))
 // Each has registers left for a row of the panel and a factor.
-__attribute__((target("avx512f"))) void multiply_whole(const Product &p) {
-  multiply_wide<64, 4>(p);
-}
-__attribute__((target("avx2,fma"))) void multiply_whole(const Product &p) {
+__attribute__((target("avx512f"))) void multiply_best(const Product &p) { multiply_wide<64, 4>(p); }
+__attribute__((target("avx2,fma"))) void multiply_best(const Product &p) {
   multiply_wide<32, 2>(p);
 }
 #else
 #define DEFAULT_ISA
 #endif
-DEFAULT_ISA void multiply_whole(const Product &p) { multiply_wide<16, 2>(p); }
+DEFAULT_ISA void multiply_best(const Product &p) { multiply_wide<16, 2>(p); }
 
-void multiply(const Product &p) {
-  if (p.columns == panel_width) return multiply_whole(p);
-  for (int64_t row = 0; row < p.rows; row += rows_at_once) {
-    float sums[rows_at_once][panel_width] = {};
-    Product part = p;
-    part.rows = std::min(rows_at_once, p.rows - row);
-    part.columns = panel_width;
-    part.a.first = p.a.at(row);
-    part.initial = {};
-    part.result = {sums[0], panel_width};
-    multiply_whole(part);
-    for (int64_t r = 0; r < part.rows; ++r)
-      for (int64_t column = 0; column < p.columns; ++column)
-        p.result.at(row + r)[column] =
-            sums[r][column] + (p.initial.first ? p.initial.at(row + r)[column] : 0);
-  }
-}
-
-void pack(const Rows<const float> &matrix, int64_t count, int64_t depth, float *panel) {
-  // Few columns of the panel's at a time, which stay in the nearest cache.
-  constexpr int64_t step = 16;
-  for (int64_t begin = 0; begin < depth; begin += step)
-    for (int64_t row = 0; row < panel_width; ++row)
-      for (int64_t k = begin; k < std::min(begin + step, depth); ++k)
-        panel[k * panel_width + row] = row < count ? matrix.at(row)[k] : 0;
-}
+// Not a name for all versions by itself: where only this is seen, gcc calls the slowest.
+void multiply(const Product &product) { multiply_best(product); }
 
 }  // namespace livepeer::kernels::gemm

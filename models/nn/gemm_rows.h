@@ -17,17 +17,13 @@ struct Rows {
   T *at(int64_t row) const { return first + row * stride; }
 };
 
-/// result [rows][columns] = initial + a [rows][depth] * panel [depth][panel_width].
+/// result [rows][panel_width] = a [rows][depth] * panel [depth][panel_width].
 struct Product {
-  int64_t rows, columns, depth;  ///< columns <= panel_width
+  int64_t rows, depth;
   Rows<const float> a;
   const float *panel;
-  Rows<const float> initial;  ///< may be the result; null: zeros
   Rows<float> result;
 };
 void multiply(const Product &product);
-
-/// Columns of a panel from `count` <= panel_width rows of `matrix`, the other columns are zeros.
-void pack(const Rows<const float> &matrix, int64_t count, int64_t depth, float *panel);
 
 }  // namespace livepeer::kernels::gemm

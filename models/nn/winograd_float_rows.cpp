@@ -185,11 +185,9 @@ void convolve_tiles(const Convolution &conv, int64_t first, int64_t count, float
     const float *const panel = conv.panels + block * panel_size(conv.in);
     for (int64_t p = 0; p < positions; ++p)
       gemm::multiply({count,
-                      block_filters,
                       conv.in,
                       {v + p * v_step, conv.in},
                       panel + p * panel_step,
-                      {},
                       {m + p * m_step, block_filters}});
     for (int64_t tile = 0; tile < count; ++tile)
       transform_output(conv, {conv, first + tile}, (conv.first_block + block) * block_filters,
