@@ -30,7 +30,7 @@ torch::Tensor BasicTransformerBlock::attend(const Attention &attention, const st
 }
 
 torch::Tensor BasicTransformerBlock::feed_forward(const torch::Tensor &x) const {
-  auto result = ff_out_(geglu(ff_in_(x)));
+  auto result = ff_out_(ff_in_.geglu(x));
   OutputObserver::report(path_ + ".ff", result);
   return result;
 }

@@ -158,8 +158,8 @@ INTO_CLONES void exponentials_of(T *x, int64_t count, int64_t width, float *sums
   }
 }
 
-template <typename T>
-INTO_CLONES void geglu_of(const T *x, int64_t count, int64_t width, T *y) {
+template <typename In, typename Out>
+INTO_CLONES void geglu_of(const In *x, int64_t count, int64_t width, Out *y) {
   for (int64_t row = 0; row < count; ++row, x += 2 * width, y += width)
     for (int64_t c = 0; c < width; ++c) store(y + c, load(x + c) * gelu_of(load(x + width + c)));
 }
@@ -221,6 +221,9 @@ FOR_EACH_ISA void geglu(const float *x, int64_t count, int64_t width, float *y) 
   geglu_of(x, count, width, y);
 }
 FOR_EACH_ISA void geglu(const BFloat16 *x, int64_t count, int64_t width, BFloat16 *y) {
+  geglu_of(x, count, width, y);
+}
+FOR_EACH_ISA void geglu(const float *x, int64_t count, int64_t width, BFloat16 *y) {
   geglu_of(x, count, width, y);
 }
 

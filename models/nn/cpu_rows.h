@@ -48,6 +48,7 @@ void exponentials(BFloat16 *x, int64_t count, int64_t width, float *sums);
 /// y[i] = x[i] * gelu(x[width + i]); rows of 2 width in, of width out.
 void geglu(const float *x, int64_t count, int64_t width, float *y);
 void geglu(const BFloat16 *x, int64_t count, int64_t width, BFloat16 *y);
+void geglu(const float *x, int64_t count, int64_t width, BFloat16 *y);
 
 }  // namespace rows
 }  // namespace livepeer::kernels

@@ -4,6 +4,7 @@
 
 #include "nn/cpu_kernels.h"
 #include "nn/output_observer.h"
+#include "nn/product.h"
 #include "nn/winograd_float.h"
 #include "nn/winograd_int16.h"
 
@@ -37,6 +38,10 @@ torch::Tensor convolve(const torch::Tensor &x, const torch::Tensor &weight,
   if (winograd_int16_pays(x, weight, stride, padding))
     return winograd_int16_convolve(x, weight, bias);
   if (winograd_pays(x, weight, stride, padding)) return winograd_convolve(x, weight, bias);
+  if (weight.size(2) == 1 && weight.size(3) == 1 && stride == 1 && padding == 0) {
+    const auto pixels = x.permute({0, 2, 3, 1}), matrix = weight.flatten(1);
+    if (product_pays(pixels, matrix)) return product(pixels, matrix, bias).permute({0, 3, 1, 2});
+  }
   // Left to itself, libtorch takes BLAS for float32 where it has one thread only. bfloat16 it gives
   // to oneDNN on all machines that compute in it.
   if (x.numel() > 0 && x.scalar_type() == torch::kFloat && has_kernel(x, weight) && at::hasMKLDNN())
@@ -47,6 +52,7 @@ torch::Tensor convolve(const torch::Tensor &x, const torch::Tensor &weight,
 torch::Tensor multiply(const torch::Tensor &x, const torch::Tensor &weight,
                        const torch::Tensor &bias) {
   if (is_wide(x, weight)) return multiply(x.to(weight.scalar_type()), weight, bias);
+  if (product_pays(x, weight)) return product(x, weight, bias);
   // oneDNN multiplies bfloat16 matrices anyway, and few rows faster than it convolves them.
   if (x.numel() == 0 || !has_kernel(x, weight) || x.scalar_type() == torch::kBFloat16)
     return at::linear(x, weight, bias);
@@ -85,6 +91,12 @@ torch::Tensor Linear::operator()(const torch::Tensor &x) const {
   auto result = multiply(x, weight, bias);
   OutputObserver::report(path, result);
   return result;
+}
+
+torch::Tensor Linear::geglu(const torch::Tensor &x) const {
+  if (gated_product_pays(x, weight) && !OutputObserver::active())
+    return product(x, weight, bias, /*gated=*/true);
+  return livepeer::geglu((*this)(x));
 }
 
 LayerNorm::LayerNorm(const ParameterScope &scope, int64_t channels, double eps_)

@@ -32,6 +32,8 @@ struct Linear {
   /// With parameters that are stored under other names than those of a linear layer.
   Linear(const ParameterScope &scope, torch::Tensor weight, torch::Tensor bias);
   torch::Tensor operator()(const torch::Tensor &x) const;
+  /// geglu() of that.
+  torch::Tensor geglu(const torch::Tensor &x) const;
 
   torch::Tensor weight, bias;
   std::string path;

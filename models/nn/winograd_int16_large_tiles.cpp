@@ -10,7 +10,7 @@
 
 namespace livepeer::kernels::winograd_int16 {
 
-#ifdef HAS_WINOGRAD
+#ifdef HAS_AVX512
 namespace {
 
 constexpr int64_t side = 4, window = side + 2, positions = window * window;

@@ -3,31 +3,15 @@
 #include <algorithm>
 #include <cstring>
 
+#include "nn/cpu_avx512.h"
 #include "nn/winograd_int16_rows.h"
 
-/// What both algorithms of winograd_int16_rows.h are made of. HAS_WINOGRAD where the compiler has
-/// the instructions.
+/// What both algorithms of winograd_int16_rows.h are made of.
 
-#if defined(__x86_64__) && (defined(__clang__) || __GNUC__ >= 10)
-// gcc 12 takes the undefined operands of its own masked intrinsics for mistakes.
-#ifndef __clang__
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
-#include <immintrin.h>
-#define HAS_WINOGRAD 1
-/// So that arrays of sums become registers.
-#define UNROLL _Pragma("GCC unroll 16")
+#ifdef HAS_AVX512
 #define FOR_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
-#endif
 
-#ifdef HAS_WINOGRAD
 namespace livepeer::kernels::winograd_int16 {
-FOR_VNNI inline __m512 load(const BFloat16 *p) {
-  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(p));
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
-}
-
 /// To the nearest, ties to even; a NaN stays one.
 FOR_VNNI inline void store(BFloat16 *p, __m512 value) {
   const __m512i bits = _mm512_castps_si512(value);
@@ -41,34 +25,6 @@ FOR_VNNI inline void store(BFloat16 *p, __m512 value) {
 
 FOR_VNNI inline __m256i whole(__m512 value) {
   return _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(value));
-}
-
-/// rows[i][j] becomes rows[j][i].
-FOR_VNNI inline void transpose(__m512i rows[16]) {
-  __m512i a[16], b[16];
-  UNROLL
-  for (int i = 0; i < 16; i += 2) {
-    a[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
-    a[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
-  }
-  UNROLL
-  for (int i = 0; i < 16; i += 4) {
-    b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
-    b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
-    b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
-    b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
-  }
-  UNROLL
-  for (int i = 0; i < 4; ++i) {
-    const __m512i even_upper = _mm512_shuffle_i32x4(b[i], b[4 + i], 0x88),
-                  even_lower = _mm512_shuffle_i32x4(b[8 + i], b[12 + i], 0x88),
-                  odd_upper = _mm512_shuffle_i32x4(b[i], b[4 + i], 0xdd),
-                  odd_lower = _mm512_shuffle_i32x4(b[8 + i], b[12 + i], 0xdd);
-    rows[i] = _mm512_shuffle_i32x4(even_upper, even_lower, 0x88);
-    rows[4 + i] = _mm512_shuffle_i32x4(odd_upper, odd_lower, 0x88);
-    rows[8 + i] = _mm512_shuffle_i32x4(even_upper, even_lower, 0xdd);
-    rows[12 + i] = _mm512_shuffle_i32x4(odd_upper, odd_lower, 0xdd);
-  }
 }
 
 /// The `count` <= 16 filters at `taps`, transformed by spread_filter(taps, in, result[positions]),

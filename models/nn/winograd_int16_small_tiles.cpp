@@ -6,7 +6,7 @@
 
 namespace livepeer::kernels::winograd_int16 {
 
-#ifdef HAS_WINOGRAD
+#ifdef HAS_AVX512
 namespace {
 
 // By Cauchy's inequality no sum exceeds the product of the norms of its factors, so it fits into
