@@ -25,9 +25,16 @@ Quality measure(const std::vector<Picture> &pictures, const Degradation &degrada
   Quality sum;
   std::mt19937_64 random(1);
   for (const Picture &picture : pictures) {
-    const auto high_res = reference_planes(picture);
-    const auto low_res = inputs.empty() ? degrade(high_res[0], degradation, random).unsqueeze(0)
-                                        : planes(read_picture(version_path(inputs, picture.name)));
+    auto high_res = reference_planes(picture);
+    torch::Tensor low_res;
+    if (inputs.empty()) {
+      low_res = degrade(high_res[0], degradation, random).unsqueeze(0);
+    } else {
+      // Codecs want even sides: a last line may be missing.
+      low_res = planes(read_picture(version_path(inputs, picture.name)));
+      high_res =
+          high_res.narrow(2, 0, low_res.size(2) * scale).narrow(3, 0, low_res.size(3) * scale);
+    }
     const auto result = quantised(enlarge(low_res));
     const auto edges = laplacian(result), true_edges = laplacian(high_res);
     sum.psnr_y += psnr_y(result, high_res);
