@@ -30,7 +30,7 @@ Quality measure(const std::vector<Picture> &pictures, const Degradation &degrada
     if (inputs.empty()) {
       low_res = degrade(high_res[0], degradation, random).unsqueeze(0);
     } else {
-      // Codecs want even sides: a last line may be missing.
+      // The last lines may be missing: codecs want even sides.
       low_res = planes(read_picture(version_path(inputs, picture.name)));
       high_res =
           high_res.narrow(2, 0, low_res.size(2) * scale).narrow(3, 0, low_res.size(3) * scale);

@@ -14,7 +14,7 @@ void write_shrunk_folder(const std::vector<Picture> &pictures, const std::string
   std::filesystem::create_directories(folder);
   for (const Picture &picture : pictures) {
     const auto low_res = quantised(shrink(reference_planes(picture), Kernel::cubic))[0];
-    const int64_t height = low_res.size(1) / 2 * 2, width = low_res.size(2) / 2 * 2;
+    const int64_t height = low_res.size(1) / 2 * 2, width = low_res.size(2) / 8 * 8;
     const auto pixels = (low_res.narrow(1, 0, height).narrow(2, 0, width) * 255)
                             .round()
                             .to(torch::kByte)

@@ -15,7 +15,7 @@ struct Scene {
 };
 
 inline Scene scene(const std::string &file, int64_t x, int64_t y) {
-  const Picture picture{file, "", read_picture(SOURCE_ROOT "/examples/samples/" + file)};
+  const Picture picture{file, "", read_picture(SOURCE_ROOT "/examples/samples/" + file), {}};
   const auto high_res = reference_planes(picture).narrow(2, y, 144).narrow(3, x, 144).contiguous();
   return {file, high_res, quantised(shrink(high_res, Kernel::cubic))};
 }
