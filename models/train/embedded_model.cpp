@@ -82,6 +82,14 @@ void EmbeddedModel::combine(const std::string &first, const std::string &second)
   weights_.copy(text_model, first_text_model);
 }
 
+void EmbeddedModel::average(const std::vector<std::string> &runs) {
+  for (size_t i = 0; i < runs.size(); ++i) {
+    torch::serialize::InputArchive archive;
+    archive.load_from(checkpoint_path(runs[i]));
+    weights_.approach(archive, 1 / double(i + 1));
+  }
+}
+
 void EmbeddedModel::begin_texture() {
   weights_.copy(text_model, first_text_model);
   weights_.copy(experts[0], experts[1]);

@@ -33,6 +33,9 @@ class EmbeddedModel {
   /// `first`, the second expert and the text encoder of the one in `second`. Experts may be deeper
   /// than theirs.
   void combine(const std::string &first, const std::string &second);
+  /// Starts from the mean of the weights in the folders `runs`, which must stem from one run
+  /// (Wortsman et al. 2022, "Model soups").
+  void average(const std::vector<std::string> &runs);
 
   /// How far the first expert hears `prompts` otherwise than it has learnt to, now that the text
   /// encoder learns with the second one: mean square of what its FiLM takes from them. `pooled` is

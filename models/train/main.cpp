@@ -19,7 +19,8 @@ struct CommandLine {
   SnapshotDefaults defaults;
   std::string snapshot;  ///< folder to export to or to evaluate
   EvaluationSettings evaluation;
-  std::string first, second;  ///< folders of the runs to combine
+  std::string first, second;      ///< folders of the runs to combine
+  std::vector<std::string> runs;  ///< folders of the runs to average
 };
 
 using Setters = std::map<std::string, std::function<void(const std::string &)>>;
@@ -35,6 +36,13 @@ Setters setters(CommandLine &line) {
   };
   const auto number = [](double &into) {
     return [&into](const std::string &value) { into = std::stod(value); };
+  };
+  const auto texts = [](std::vector<std::string> &into) {
+    return [&into](const std::string &value) {
+      into.clear();
+      std::istringstream items(value);
+      for (std::string item; std::getline(items, item, ',');) into.push_back(item);
+    };
   };
   const auto list = [](auto &into) {
     return [&into](const std::string &value) {
@@ -88,6 +96,7 @@ Setters setters(CommandLine &line) {
           {"--noise-temperature", number(line.defaults.noise_temperature)},
           {"--first", text(line.first)},
           {"--second", text(line.second)},
+          {"--runs", texts(line.runs)},
           {"--text-encoder", [&o](const std::string &value) { o.text_learns = value != "fixed"; }},
           {"--steps", list(line.evaluation.steps)}};
 }
@@ -108,14 +117,25 @@ void run_training(const CommandLine &line) {
   trainer.run();
 }
 
+void save_as_start(const EmbeddedModel &model) {
+  EmbeddedModel::Position start;
+  start.texture = true;
+  model.save(start);
+}
+
 void run_combination(const CommandLine &line) {
   require(line.first, "--first");
   require(line.second, "--second");
   EmbeddedModel model(line.options);
   model.combine(line.first, line.second);
-  EmbeddedModel::Position start;
-  start.texture = true;
-  model.save(start);
+  save_as_start(model);
+}
+
+void run_averaging(const CommandLine &line) {
+  if (line.runs.empty()) throw Error(ErrorKind::settings, "Give --runs.");
+  EmbeddedModel model(line.options);
+  model.average(line.runs);
+  save_as_start(model);
 }
 
 void run_export(const CommandLine &line) {
@@ -158,15 +178,16 @@ void run_credits(const CommandLine &line) {
 }
 
 const std::map<std::string, void (*)(const CommandLine &)> commands = {
-    {"train", run_training},      {"combine", run_combination}, {"export", run_export},
-    {"evaluate", run_evaluation}, {"credits", run_credits},     {"shrink", run_shrinking},
+    {"train", run_training},   {"combine", run_combination}, {"average", run_averaging},
+    {"export", run_export},    {"evaluate", run_evaluation}, {"credits", run_credits},
+    {"shrink", run_shrinking},
 };
 
 int main(int argc, char **argv) try {
   const auto command = commands.find(argc > 1 ? argv[1] : "");
   if (command == commands.end())
     throw Error(ErrorKind::settings,
-                "Say what to do: train, combine, export, evaluate, credits or shrink; "
+                "Say what to do: train, combine, average, export, evaluate, credits or shrink; "
                 "models/train/README.md "
                 "explains the options.");
   CommandLine line;

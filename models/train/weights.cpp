@@ -172,6 +172,16 @@ void Weights::adopt(torch::serialize::InputArchive &archive, const std::string &
   }
 }
 
+void Weights::approach(torch::serialize::InputArchive &archive, double share) {
+  torch::NoGradGuard no_grad;
+  for (auto &[name, parameter] : parameters_) {
+    torch::Tensor stored;
+    archive.read("average/" + name, stored);
+    parameter.value.lerp_(stored, share);
+    parameter.average.copy_(parameter.value);
+  }
+}
+
 torch::Tensor TensorMapSource::get(std::initializer_list<std::string> names,
                                    at::IntArrayRef shape) {
   const auto found = tensors_.find(*names.begin());

@@ -41,6 +41,8 @@ class Weights : public ParameterSource {
   /// Lets the parameters called `prefix`... begin where the archive's stand on average. Blocks that
   /// the archive does not know begin as ones that change nothing.
   void adopt(torch::serialize::InputArchive &archive, const std::string &prefix);
+  /// Moves all parameters `share` of the way to the archive's averages.
+  void approach(torch::serialize::InputArchive &archive, double share);
 
  private:
   struct Parameter {

@@ -180,6 +180,25 @@ TEST(Training, CombinesTheExpertsOfTwoRuns) {
   EXPECT_FALSE(torch::allclose(answer(combined, 500), answer(first, 500)));
 }
 
+TEST(Training, AveragesRuns) {
+  std::vector<std::string> runs;
+  torch::Tensor sum = torch::zeros({});
+  const auto weight = [](const EmbeddedModel &model) {
+    return model.weights().average(torch::kFloat).at("experts.0.blocks.0.conv1.weight");
+  };
+  for (const uint64_t seed : {1, 2, 3}) {
+    Options options = small("average-" + std::to_string(seed));
+    options.seed = seed;
+    const EmbeddedModel model(options);
+    model.save({});
+    runs.push_back(options.out);
+    sum = sum + weight(model);
+  }
+  EmbeddedModel mean(small("average"));
+  mean.average(runs);
+  EXPECT_TRUE(torch::allclose(weight(mean), sum / 3, 1e-4, 1e-6));
+}
+
 TEST(Degradation, ShrinksLikeTorchsAntialiasedInterpolation) {
   const auto picture = torch::rand({1, 3, 40, 52});
   const auto expected = at::_upsample_bicubic2d_aa(picture, {10, 13}, /*align_corners=*/false);
