@@ -37,18 +37,16 @@ Setters setters(CommandLine &line) {
   const auto number = [](double &into) {
     return [&into](const std::string &value) { into = std::stod(value); };
   };
-  const auto texts = [](std::vector<std::string> &into) {
-    return [&into](const std::string &value) {
-      into.clear();
-      std::istringstream items(value);
-      for (std::string item; std::getline(items, item, ',');) into.push_back(item);
-    };
-  };
   const auto list = [](auto &into) {
     return [&into](const std::string &value) {
       into.clear();
       std::istringstream items(value);
-      for (std::string item; std::getline(items, item, ',');) into.push_back(std::stoi(item));
+      for (std::string item; std::getline(items, item, ',');)
+        if constexpr (std::is_same_v<typename std::decay_t<decltype(into)>::value_type,
+                                     std::string>)
+          into.push_back(item);
+        else
+          into.push_back(std::stoi(item));
     };
   };
   Options &o = line.options;
@@ -96,7 +94,7 @@ Setters setters(CommandLine &line) {
           {"--noise-temperature", number(line.defaults.noise_temperature)},
           {"--first", text(line.first)},
           {"--second", text(line.second)},
-          {"--runs", texts(line.runs)},
+          {"--runs", list(line.runs)},
           {"--text-encoder", [&o](const std::string &value) { o.text_learns = value != "fixed"; }},
           {"--steps", list(line.evaluation.steps)}};
 }

@@ -16,7 +16,8 @@ for picture in "$in"/*.png; do
     ! video/x-raw,format=I420,colorimetry=bt601 ! y4menc ! filesink location="$scratch/picture.y4m"
   x264 --quiet --crf "$1" -o "$scratch/picture.mkv" "$scratch/picture.y4m" 2> /dev/null
   gst-launch-1.0 -q filesrc location="$scratch/picture.mkv" ! matroskademux ! avdec_h264 \
-    ! videoconvert ! video/x-raw,format=ARGB64 ! videoconvert ! video/x-raw,format=RGB ! pngenc ! filesink location="$out/$(basename "$picture")"
+    ! videoconvert ! video/x-raw,format=ARGB64 ! videoconvert ! video/x-raw,format=RGB ! pngenc \
+    ! filesink location="$out/$(basename "$picture")"
   set -- "$@" "$1"
   shift
 done
