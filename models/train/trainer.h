@@ -15,7 +15,8 @@ class Trainer {
 
   /// Continues from the checkpoint where there is one, until the schedule ends.
   void run();
-  /// One update on a batch, at `progress` (0..1) of the schedule. Returns the mean square error of v.
+  /// One update on a batch, at `progress` (0..1) of the schedule. Returns the mean square error of
+  /// v.
   double step(const Batch &batch, double progress);
 
   const EmbeddedModel &model() const { return model_; }
