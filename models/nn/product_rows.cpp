@@ -1,10 +1,9 @@
 #include "nn/product_rows.h"
 
 #include <algorithm>
-#include <cstring>
 #include <type_traits>
 
-#include "nn/cpu_avx512.h"
+#include "nn/cpu_avx512_bf16.h"
 
 namespace livepeer::kernels::products {
 
@@ -14,7 +13,6 @@ Block::Block(int64_t index, int64_t out, bool gated)
       first{index * (block_outputs / runs), out / 2 + index * (block_outputs / runs)} {}
 
 #ifdef HAS_AVX512
-#define FOR_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
 namespace {
 
 constexpr int64_t lanes = 16, groups = block_outputs / lanes;
@@ -22,34 +20,6 @@ constexpr int64_t lanes = 16, groups = block_outputs / lanes;
 constexpr int64_t most_rows = 6;
 /// Inputs at a time, so that their part of the panel stays in the second-level cache for all rows.
 constexpr int64_t inputs_at_once = 512;
-
-/// m[row][output] = (or, where `adds`, +=) x[row][in] * panel[in][output] for a few rows.
-template <int rows>
-FOR_BF16 inline void multiply(const BFloat16 *x, int64_t stride, const BFloat16 *panel, int64_t in,
-                              bool adds, float *m) {
-  __m512 sum[rows][groups];
-  UNROLL
-  for (int r = 0; r < rows; ++r) UNROLL
-  for (int g = 0; g < groups; ++g)
-    sum[r][g] = adds ? _mm512_loadu_ps(m + r * block_outputs + g * lanes) : _mm512_setzero_ps();
-  for (int64_t k = 0; k < in; k += 2) {
-    __m512bh b[groups];
-    UNROLL
-    for (int g = 0; g < groups; ++g)
-      b[g] = (__m512bh)_mm512_loadu_si512(panel + k * block_outputs + 2 * lanes * g);
-    UNROLL
-    for (int r = 0; r < rows; ++r) {
-      int32_t both;
-      std::memcpy(&both, x + r * stride + k, sizeof both);
-      const auto a = (__m512bh)_mm512_set1_epi32(both);
-      UNROLL
-      for (int g = 0; g < groups; ++g) sum[r][g] = _mm512_dpbf16_ps(sum[r][g], a, b[g]);
-    }
-  }
-  UNROLL
-  for (int r = 0; r < rows; ++r) UNROLL
-  for (int g = 0; g < groups; ++g) _mm512_storeu_ps(m + r * block_outputs + g * lanes, sum[r][g]);
-}
 
 /// The bias added, and the results of one row written.
 FOR_BF16 void finish(const Product &product, const Block &block, float *m, int64_t row) {
@@ -89,8 +59,8 @@ FOR_BF16 void multiply_block(const Product &product, int64_t index, int64_t firs
     const int64_t inputs = std::min(inputs_at_once, product.in - k);
     for_rows(count, [&](int64_t row, auto rows) FOR_BF16 {
       float *const sums = m + row * block_outputs;
-      multiply<rows>(x + row * product.in + k, product.in, panel + k * block_outputs, inputs, k > 0,
-                     sums);
+      multiply_bf16<rows, groups>(x + row * product.in + k, product.in, panel + k * block_outputs,
+                                  block_outputs, inputs, k > 0, sums, block_outputs);
       if (k + inputs < product.in) return;
       for (int64_t i = 0; i < rows; ++i)
         finish(product, block, sums + i * block_outputs, first + row + i);
@@ -100,10 +70,7 @@ FOR_BF16 void multiply_block(const Product &product, int64_t index, int64_t firs
 
 }  // namespace
 
-bool available() {
-  return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bf16");
-}
+bool available() { return has_avx512_bf16(); }
 
 FOR_AVX512 void pack(const BFloat16 *weight, int64_t in, const Block &block, BFloat16 *panel) {
   for (int64_t group = 0; group < block_outputs; group += lanes) {

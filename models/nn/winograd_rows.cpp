@@ -3,21 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
-#if defined(__x86_64__) && (defined(__clang__) || __GNUC__ >= 10)
-// gcc 12 takes the undefined operands of its own masked intrinsics for mistakes.
-#ifndef __clang__
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#define HAS_WINOGRAD 1
-/// So that arrays of sums become registers.
-#define UNROLL _Pragma("GCC unroll 8")
-#define FOR_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
-#endif
+#include "nn/cpu_avx512_bf16.h"
 
 namespace livepeer::kernels::winograd {
 
-#ifdef HAS_WINOGRAD
+#ifdef HAS_AVX512
 namespace {
 
 uint16_t rounded(double value) {
@@ -33,11 +23,6 @@ void spread(const double in[3], double out[4]) {
   out[1] = (in[0] + in[1] + in[2]) / 2;
   out[2] = (in[0] - in[1] + in[2]) / 2;
   out[3] = in[2];
-}
-
-FOR_BF16 inline __m512 load(const BFloat16 *p) {
-  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(p));
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
 }
 
 FOR_BF16 inline void store(BFloat16 *p, __m512 value) {
@@ -86,32 +71,6 @@ FOR_BF16 void transform_input(const Convolution &conv, int64_t pair, int64_t fir
   }
 }
 
-/// m[row][out] = v[row][in] * u[in][out] for as many rows and 16 * groups columns.
-template <int rows, int groups>
-FOR_BF16 void multiply(const BFloat16 *v, const BFloat16 *u, int64_t in, int64_t out, float *m) {
-  __m512 sum[rows][groups];
-  UNROLL
-  for (int r = 0; r < rows; ++r) UNROLL
-  for (int g = 0; g < groups; ++g) sum[r][g] = _mm512_setzero_ps();
-  for (int64_t k = 0; k < in; k += 2) {
-    __m512bh b[groups];
-    UNROLL
-    for (int g = 0; g < groups; ++g)
-      b[g] = (__m512bh)_mm512_loadu_si512(u + k * out + 2 * lane_channels * g);
-    UNROLL
-    for (int r = 0; r < rows; ++r) {
-      int32_t both;
-      std::memcpy(&both, v + r * in + k, sizeof both);
-      const auto a = (__m512bh)_mm512_set1_epi32(both);
-      UNROLL
-      for (int g = 0; g < groups; ++g) sum[r][g] = _mm512_dpbf16_ps(sum[r][g], a, b[g]);
-    }
-  }
-  UNROLL
-  for (int r = 0; r < rows; ++r) UNROLL
-  for (int g = 0; g < groups; ++g) _mm512_storeu_ps(m + r * out + lane_channels * g, sum[r][g]);
-}
-
 /// All rows of a block, a few at a time; `count` is rounded up, which scratch memory allows.
 template <int groups>
 FOR_BF16 void multiply_block(const BFloat16 *v, const BFloat16 *u, int64_t count, int64_t in,
@@ -119,7 +78,7 @@ FOR_BF16 void multiply_block(const BFloat16 *v, const BFloat16 *u, int64_t count
   constexpr int rows = groups == 4 ? 6 : 8;  // as many sums as there are registers
   static_assert(tiles_at_once % rows == 0);
   for (int64_t row = 0; row < count; row += rows)
-    multiply<rows, groups>(v + row * in, u, in, out, m + row * out);
+    multiply_bf16<rows, groups>(v + row * in, in, u, out, in, /*adds=*/false, m + row * out, out);
 }
 
 FOR_BF16 void multiply_all(const Convolution &conv, int64_t count, const BFloat16 *v, float *m) {
@@ -190,10 +149,7 @@ int64_t bytes_of_v(int64_t in) {
 
 }  // namespace
 
-bool available() {
-  return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bf16");
-}
+bool available() { return has_avx512_bf16(); }
 
 void transform_weight(const float *weight, int64_t in, int64_t out, BFloat16 *result) {
   for (int64_t o = 0; o < out; ++o) {
