@@ -9,18 +9,11 @@
 namespace livepeer {
 namespace {
 
+/// The embedded model's scheduler, but for that key.
 Config config(double posterior_variance) {
-  return {{{"_class_name", "DDIMScheduler"},
-           {"num_train_timesteps", 1000},
-           {"beta_schedule", "scaled_linear"},
-           {"beta_start", 1e-5},
-           {"beta_end", 0.002},
-           {"prediction_type", "v_prediction"},
-           {"rescale_betas_zero_snr", true},
-           {"timestep_spacing", "trailing"},
-           {"clip_sample", false},
-           {"posterior_variance", posterior_variance}},
-          "scheduler_config.json"};
+  auto keys = Config::read(SOURCE_ROOT "/models/default/scheduler/scheduler_config.json").json();
+  keys["posterior_variance"] = posterior_variance;
+  return {keys, "scheduler_config.json"};
 }
 
 /// The standard deviations of the latent, less what they should be, after each of `steps` but the
