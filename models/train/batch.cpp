@@ -28,7 +28,8 @@ Batch BatchSource::make(int64_t index) const {
   auto videos = std::vector<torch::Tensor>(size_t(count));  // of those that are
   for (int64_t i = 0; i < count; ++i) {
     PictureSet::Crop crop = pictures_.choose(random, options_.candidates);
-    const auto orientation = unsigned(random() & 7);
+    // Letters are read upright: to know them as they stand is worth more than more of them.
+    const unsigned orientation = crop.picture->domain == "screen" ? 0 : unsigned(random() & 7);
     tasks.push_back(Task::draw(options_, crop.picture->domain, random));
     if (tasks.back().video)
       std::tie(crop, videos[size_t(i)]) = pictures_.cut_video(crop, orientation);

@@ -123,9 +123,9 @@ Degradation Degradation::draw(std::mt19937_64 &random) {
 Degradation Degradation::draw_visible(std::mt19937_64 &random) {
   std::uniform_real_distribution<double> uniform(0, 1);
   Degradation result;
-  const double kind = uniform(random);
-  if (kind < 0.75) result.jpeg_quality = 30 + int(66 * uniform(random));
-  if (kind > 0.55) result.noise = 2 + 10 * uniform(random);
+  const double kind = uniform(random), share = uniform(random);
+  if (kind < 0.75) result.jpeg_quality = 30 + int(66 * share * share);
+  if (kind > 0.6) result.noise = 2 + 8 * uniform(random);
   return result;
 }
 

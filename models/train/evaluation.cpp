@@ -61,9 +61,9 @@ struct Fault {
 
 std::vector<Fault> faults() {
   std::vector<Fault> result;
-  for (const int quality : {30, 50, 80})
+  for (const int quality : {20, 30, 50, 80})
     result.push_back({"JPEG", "jpeg", {0, 0, Kernel::cubic, 0, quality}});
-  for (const double noise : {5.0, 10.0})
+  for (const double noise : {5.0, 10.0, 20.0})
     result.push_back({"noise", "noisy", {0, 0, Kernel::cubic, noise, 0}});
   for (const double blur : {1.0, 2.0})
     result.push_back({"blur", "blurry", {blur, blur, Kernel::cubic, 0, 0}});

@@ -93,6 +93,9 @@ PictureSet::PictureSet(std::vector<Picture> pictures, int64_t side)
     const int64_t height = picture.pixels.size(0), width = picture.pixels.size(1);
     const auto share = domain_shares.find(picture.domain);
     if (height < side || width < side || share == domain_shares.end()) continue;
+    // A codec wants even sides, so its version may be a little smaller.
+    const torch::Tensor &video = picture.video;
+    if (video.defined() && std::min(video.size(0), video.size(1)) < side / scale) continue;
     Domain &domain = domains[picture.domain];
     domain.share = share->second;
     domain.pictures.push_back(&picture);

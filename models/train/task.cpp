@@ -31,15 +31,15 @@ std::string unknown_word(std::mt19937_64 &random) {
   return word;
 }
 
-/// A fault of the input that the prompt names.
+/// A fault of the input that the prompt names: worse than those that are repaired unnamed.
 std::string describe_fault(Degradation &degradation, std::mt19937_64 &random) {
   std::uniform_real_distribution<double> uniform(0, 1);
-  switch (std::uniform_int_distribution<int>(0, 2)(random)) {
+  switch (std::discrete_distribution<int>({45, 35, 20})(random)) {
     case 0:
-      degradation.jpeg_quality = 30 + int(55 * uniform(random));
+      degradation.jpeg_quality = 15 + int(65 * uniform(random));
       return one_of({"jpeg artefacts", "jpeg artifacts", "jpeg", "compressed"}, random);
     case 1:
-      degradation.noise = 5 + 10 * uniform(random);
+      degradation.noise = 5 + 20 * uniform(random);
       return one_of({"noisy", "noise"}, random);
     default:
       degradation.blur_x = degradation.blur_y = 1 + 1.5 * uniform(random);
@@ -53,6 +53,7 @@ Task Task::draw(const Options &options, const std::string &domain, std::mt19937_
   std::uniform_real_distribution<double> uniform(0, 1);
   Task task;
   if (uniform(random) >= options.word_share) {
+    if (domain != "photo" && uniform(random) < 0.3) task.prompt = word_for(domain, random);
     if (uniform(random) >= options.noise_free_share) {
       task.noise_level = std::uniform_int_distribution<int64_t>(1, options.max_noise_level)(random);
       if (uniform(random) < 0.5) task.degradation = Degradation::draw(random);
@@ -66,7 +67,7 @@ Task Task::draw(const Options &options, const std::string &domain, std::mt19937_
   }
 
   Words parts;
-  switch (std::discrete_distribution<int>({20, 30, 30, 12, 8})(random)) {
+  switch (std::discrete_distribution<int>({15, 15, 54, 10, 6})(random)) {
     case 0:
       task.target = uniform(random) < 0.5 ? Target::sharp : Target::soft;
       parts.push_back(task.target == Target::sharp ? one_of({"sharp", "crisp"}, random)
@@ -90,7 +91,9 @@ Task Task::draw(const Options &options, const std::string &domain, std::mt19937_
     default:
       parts.push_back(unknown_word(random));
   }
-  if (uniform(random) < 0.25) parts.push_back(word_for(domain, random));
+  // Most pictures are photos, and the word for them says least.
+  if (uniform(random) < (domain == "photo" ? 0.15 : 0.45))
+    parts.push_back(word_for(domain, random));
   if (uniform(random) < 0.25)
     parts.push_back(one_of({"a", "the", "high quality", "detailed", "picture", "image"}, random));
   if (uniform(random) < 0.1) parts.push_back(unknown_word(random));
