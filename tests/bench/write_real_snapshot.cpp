@@ -131,17 +131,19 @@ void write_snapshot(const fs::path &folder, const fs::path &tokenizer) {
   auto low_res = noise_schedule;
   low_res.update({{"_class_name", "DDPMScheduler"}});
   write_json(folder / "low_res_scheduler" / "scheduler_config.json", low_res);
-  if (!tokenizer.empty())
+  json index = {{"_class_name", "StableDiffusionUpscalePipeline"},
+                {"low_res_scheduler", {"diffusers", "DDPMScheduler"}},
+                {"max_noise_level", 350},
+                {"scheduler", {"diffusers", "DDIMScheduler"}},
+                {"text_encoder", {"transformers", "CLIPTextModel"}},
+                {"unet", {"diffusers", "UNet2DConditionModel"}},
+                {"vae", {"diffusers", "AutoencoderKL"}}};
+  if (!tokenizer.empty()) {
     fs::copy(tokenizer, folder / "tokenizer",
              fs::copy_options::recursive | fs::copy_options::overwrite_existing);
-  write_json(folder / "model_index.json", {{"_class_name", "StableDiffusionUpscalePipeline"},
-                                           {"low_res_scheduler", {"diffusers", "DDPMScheduler"}},
-                                           {"max_noise_level", 350},
-                                           {"scheduler", {"diffusers", "DDIMScheduler"}},
-                                           {"text_encoder", {"transformers", "CLIPTextModel"}},
-                                           {"tokenizer", {"transformers", "CLIPTokenizer"}},
-                                           {"unet", {"diffusers", "UNet2DConditionModel"}},
-                                           {"vae", {"diffusers", "AutoencoderKL"}}});
+    index["tokenizer"] = {"transformers", "CLIPTokenizer"};
+  }
+  write_json(folder / "model_index.json", index);
 }
 
 }  // namespace
