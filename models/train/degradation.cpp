@@ -115,7 +115,7 @@ Degradation Degradation::draw(std::mt19937_64 &random) {
   const double kernel = uniform(random);
   if (kernel > 0.5)
     result.kernel = kernel < 0.7 ? Kernel::box : kernel < 0.85 ? Kernel::triangle : Kernel::lanczos;
-  if (uniform(random) < 0.4) result.noise = 10 * uniform(random);
+  if (uniform(random) < 0.4) result.noise = 3 * uniform(random);
   if (uniform(random) < 0.4) result.jpeg_quality = 30 + int(66 * uniform(random));
   return result;
 }
@@ -123,9 +123,9 @@ Degradation Degradation::draw(std::mt19937_64 &random) {
 Degradation Degradation::draw_visible(std::mt19937_64 &random) {
   std::uniform_real_distribution<double> uniform(0, 1);
   Degradation result;
-  const double kind = uniform(random), share = uniform(random);
-  if (kind < 0.75) result.jpeg_quality = 30 + int(66 * share * share);
-  if (kind > 0.6) result.noise = 2 + 8 * uniform(random);
+  const double kind = uniform(random);
+  if (kind < 0.75) result.jpeg_quality = 30 + int(66 * uniform(random));
+  if (kind > 0.65) result.noise = 1 + 2 * uniform(random);
   return result;
 }
 

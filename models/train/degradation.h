@@ -38,7 +38,8 @@ struct Degradation {
   /// What cameras, scalers and codecs do; each with its own probability.
   static Degradation draw(std::mt19937_64 &random);
   /// Noise, compression or both: faults that show in the picture. (Another kernel or a little blur
-  /// does not, and to expect it costs fidelity on clean input.)
+  /// does not, and to expect it costs fidelity on clean input.) Light ones: strong noise is for the
+  /// word to name, which would add nothing if it went away by itself.
   static Degradation draw_visible(std::mt19937_64 &random);
 };
 

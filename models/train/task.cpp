@@ -24,6 +24,11 @@ const std::string &word_for(const std::string &domain, std::mt19937_64 &random) 
   return one_of(words.at(domain), random);
 }
 
+/// How often a picture that nothing is asked of is called what it is.
+double unasked_share(const std::string &domain) {
+  return domain == "photo" ? 0 : domain == "screen" ? 0.6 : 0.3;
+}
+
 std::string unknown_word(std::mt19937_64 &random) {
   std::uniform_int_distribution<int> length(3, 9), letter('a', 'z');
   std::string word;
@@ -31,15 +36,15 @@ std::string unknown_word(std::mt19937_64 &random) {
   return word;
 }
 
-/// A fault of the input that the prompt names: worse than those that are repaired unnamed.
+/// A fault of the input that the prompt names: it reaches worse ones than are repaired unnamed.
 std::string describe_fault(Degradation &degradation, std::mt19937_64 &random) {
   std::uniform_real_distribution<double> uniform(0, 1);
   switch (std::discrete_distribution<int>({45, 35, 20})(random)) {
     case 0:
-      degradation.jpeg_quality = 15 + int(65 * uniform(random));
+      degradation.jpeg_quality = 10 + int(55 * uniform(random));
       return one_of({"jpeg artefacts", "jpeg artifacts", "jpeg", "compressed"}, random);
     case 1:
-      degradation.noise = 5 + 20 * uniform(random);
+      degradation.noise = 6 + 16 * uniform(random);
       return one_of({"noisy", "noise"}, random);
     default:
       degradation.blur_x = degradation.blur_y = 1 + 1.5 * uniform(random);
@@ -53,7 +58,7 @@ Task Task::draw(const Options &options, const std::string &domain, std::mt19937_
   std::uniform_real_distribution<double> uniform(0, 1);
   Task task;
   if (uniform(random) >= options.word_share) {
-    if (domain != "photo" && uniform(random) < 0.3) task.prompt = word_for(domain, random);
+    if (uniform(random) < unasked_share(domain)) task.prompt = word_for(domain, random);
     if (uniform(random) >= options.noise_free_share) {
       task.noise_level = std::uniform_int_distribution<int64_t>(1, options.max_noise_level)(random);
       if (uniform(random) < 0.5) task.degradation = Degradation::draw(random);
@@ -67,7 +72,7 @@ Task Task::draw(const Options &options, const std::string &domain, std::mt19937_
   }
 
   Words parts;
-  switch (std::discrete_distribution<int>({15, 15, 54, 10, 6})(random)) {
+  switch (std::discrete_distribution<int>({12, 12, 62, 8, 6})(random)) {
     case 0:
       task.target = uniform(random) < 0.5 ? Target::sharp : Target::soft;
       parts.push_back(task.target == Target::sharp ? one_of({"sharp", "crisp"}, random)

@@ -117,7 +117,7 @@ TEST_F(ShippedWords, GuidanceGoesFurtherAndANegativePromptTheOtherWay) {
 struct Fault {
   const char *word;
   Degradation degradation;
-  double gain;  ///< in dB; what shows is repaired without being named, so its name adds less
+  double gain;  ///< in dB; on the validation pictures it is 0.26, 0.35 and 1.56
 };
 void PrintTo(const Fault &fault, std::ostream *stream) { *stream << fault.word; }
 struct ShippedFaultWords : ShippedWords, testing::WithParamInterface<Fault> {};
@@ -131,8 +131,8 @@ TEST_P(ShippedFaultWords, NamingTheFaultHelps) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Faults, ShippedFaultWords,
-                         testing::Values(Fault{"jpeg", {0, 0, Kernel::cubic, 0, 30}, 0.05},
-                                         Fault{"noisy", {0, 0, Kernel::cubic, 10, 0}, 0.05},
+                         testing::Values(Fault{"jpeg", {0, 0, Kernel::cubic, 0, 30}, 0.15},
+                                         Fault{"noisy", {0, 0, Kernel::cubic, 10, 0}, 0.2},
                                          Fault{"blurry", {2, 2, Kernel::cubic, 0, 0}, 0.2}),
                          [](const auto &fault) { return std::string(fault.param.word); });
 
