@@ -1,5 +1,7 @@
 #include "diffusion/compute_device.h"
 
+#include <torch/cuda.h>
+
 #include <regex>
 
 #include "runtime/error.h"

@@ -1,6 +1,7 @@
 #include "diffusion/diffusion_model.h"
 
 #include <ATen/Parallel.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <cmath>
@@ -31,13 +32,6 @@ uint64_t automatic_budget(const StableDiffusionUpscalePipeline::Components &part
 }
 
 int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
-
-/// `rect` with `margin` around it, as far as the frame reaches.
-Rect grown(const Rect &rect, int margin, int width, int height) {
-  const int x = std::max(rect.x - margin, 0), y = std::max(rect.y - margin, 0);
-  return {x, y, std::min(rect.x + rect.width + margin, width) - x,
-          std::min(rect.y + rect.height + margin, height) - y};
-}
 
 /// Sets the number of threads of libtorch for work on this thread; 0: all cores.
 void use_threads(unsigned wanted) {

@@ -4,10 +4,10 @@
 #include <mutex>
 #include <string>
 
-#include "diffusion/safety_checker.h"
+#include "diffusion/kept_memory.h"
 #include "diffusion/upscale_pipeline.h"
-#include "nn/kept_memory.h"
 #include "runtime/model.h"
+#include "safety/safety_checker.h"
 
 namespace livepeer {
 

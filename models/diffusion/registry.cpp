@@ -1,13 +1,13 @@
 #include "diffusion/registry.h"
 
 #include "diffusion/schedulers/schedulers.h"
-#include "nn/autoencoder_kl.h"
-#include "nn/autoencoder_pixel_shuffle.h"
-#include "nn/autoencoder_tiny.h"
-#include "nn/clip_text_model.h"
-#include "nn/denoiser_ensemble.h"
-#include "nn/flat_denoiser.h"
-#include "nn/unet_2d_condition_model.h"
+#include "nn/clip/clip_text_model.h"
+#include "nn/embedded/autoencoder_pixel_shuffle.h"
+#include "nn/embedded/denoiser_ensemble.h"
+#include "nn/embedded/flat_denoiser.h"
+#include "nn/unet/unet_2d_condition_model.h"
+#include "nn/vae/autoencoder_kl.h"
+#include "nn/vae/autoencoder_tiny.h"
 #include "text/clip_tokenizer.h"
 
 namespace livepeer {

@@ -4,7 +4,7 @@
 
 #include "diffusion/upscale_pipeline.h"
 #include "io/snapshot.h"
-#include "io/weights.h"
+#include "weights/weight_source.h"
 
 namespace livepeer {
 

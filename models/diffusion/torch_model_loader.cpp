@@ -1,5 +1,7 @@
 #include "diffusion/torch_model_loader.h"
 
+#include <torch/utils.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
@@ -7,10 +9,10 @@
 #include "diffusion/compute_device.h"
 #include "diffusion/diffusion_model.h"
 #include "diffusion/registry.h"
-#include "diffusion/safety_checker.h"
 #include "io/model_lookup.h"
 #include "io/snapshot.h"
 #include "runtime/runtime.h"
+#include "safety/safety_checker.h"
 
 namespace livepeer {
 namespace {

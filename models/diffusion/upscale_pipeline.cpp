@@ -1,6 +1,7 @@
 #include "diffusion/upscale_pipeline.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <torch/utils.h>
 
 #include "diffusion/schedulers/scheduler_base.h"
 #include "diffusion/schedulers/schedulers.h"

@@ -7,10 +7,11 @@
 #include <string>
 #include <utility>
 
-#include "diffusion/components.h"
 #include "diffusion/noise_schedule.h"
+#include "diffusion/schedulers/scheduler.h"
 #include "diffusion/tiles.h"
 #include "io/config.h"
+#include "nn/interfaces.h"
 #include "runtime/model.h"
 
 namespace livepeer {

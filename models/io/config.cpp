@@ -87,9 +87,9 @@ std::string Config::class_name() const {
   return {};
 }
 
-void Config::fail(const std::string &key, const std::string &problem) const {
-  throw Error(ErrorKind::open_read,
-              "Model configuration " + origin_ + ": \"" + key + "\" " + problem + ".", origin_);
+void Config::fail(const std::string &problem) const {
+  throw Error(ErrorKind::open_read, "Model configuration " + origin_ + ": " + problem + ".",
+              origin_);
 }
 
 }  // namespace livepeer

@@ -65,11 +65,16 @@ class Config {
   T require(const std::string &key) const;
   /// `_class_name` (diffusers) or the first of `architectures` (transformers); "" where neither is.
   std::string class_name() const;
+  /// Throws the Error{open_read} "Model configuration <file>: <problem>.".
+  [[noreturn]] void fail(const std::string &problem) const;
+  /// The same of one key: "<key>" <problem>.
+  [[noreturn]] void fail(const std::string &key, const std::string &problem) const {
+    fail("\"" + key + "\" " + problem);
+  }
   const nlohmann::json &json() const { return values_; }
   const std::string &origin() const { return origin_; }
 
  private:
-  [[noreturn]] void fail(const std::string &key, const std::string &problem) const;
   nlohmann::json values_;
   std::string origin_;
 };

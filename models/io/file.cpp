@@ -45,6 +45,19 @@ uint64_t RegularFile::size() const {
   return uint64_t(status.st_size);
 }
 
+size_t RegularFile::read(void *buffer, size_t bytes, uint64_t offset) const {
+  size_t done = 0;
+  while (done < bytes) {
+    const ssize_t count = ::pread(descriptor_, static_cast<char *>(buffer) + done, bytes - done,
+                                  off_t(offset + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) refuse(what_, path_, errno);
+    if (count == 0) break;
+    done += size_t(count);
+  }
+  return done;
+}
+
 std::string read_text(const std::string &path, const std::string &what, uint64_t max_bytes) {
   const RegularFile file(path, what);
   const uint64_t size = file.size();
@@ -54,15 +67,7 @@ std::string read_text(const std::string &path, const std::string &what, uint64_t
                     std::to_string(max_bytes) + " such a file may have. Fetch it again.",
                 path);
   std::string text(size, '\0');
-  size_t done = 0;
-  while (done < text.size()) {
-    const ssize_t count = ::read(file.descriptor(), text.data() + done, text.size() - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) refuse(what, path, errno);
-    if (count == 0) break;
-    done += size_t(count);
-  }
-  text.resize(done);
+  text.resize(file.read(text.data(), text.size(), 0));
   return text;
 }
 

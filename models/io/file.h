@@ -16,9 +16,11 @@ class RegularFile {
   RegularFile(const RegularFile &) = delete;
   RegularFile &operator=(const RegularFile &) = delete;
 
-  int descriptor() const { return descriptor_; }
   /// Size now, in bytes.
   uint64_t size() const;
+  /// `bytes` bytes from `offset` on into `buffer`; fewer where the file ends. Returns how many.
+  /// Throws Error{open_read}.
+  size_t read(void *buffer, size_t bytes, uint64_t offset) const;
 
  private:
   std::string path_, what_;

@@ -1,6 +1,5 @@
 #include "io/safetensors.h"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +20,8 @@ constexpr size_t length_bytes = 8;
 constexpr uint64_t max_header_bytes = 16 << 20;
 
 constexpr int max_depth = 3;
+
+constexpr char changed[] = "changed while it was being read";
 
 struct DtypeName {
   Dtype dtype;
@@ -114,18 +115,8 @@ SafetensorsFile::SafetensorsFile(const std::string &path)
     : path_(path), file_(path, "Weights file"), size_(file_.size()) {
   if (size_ < length_bytes + 2)
     fail("is too short to be one (" + std::to_string(size_) + " bytes)");
-  void *map = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file_.descriptor(), 0);
-  if (map == MAP_FAILED) fail(std::string("cannot be mapped: ") + std::strerror(errno));
-  map_ = static_cast<const std::byte *>(map);
-  try {
-    read_header();
-  } catch (...) {
-    ::munmap(map, size_);
-    throw;
-  }
+  read_header();
 }
-
-SafetensorsFile::~SafetensorsFile() { ::munmap(const_cast<std::byte *>(map_), size_); }
 
 void SafetensorsFile::fail(const std::string &problem) const {
   throw Error(ErrorKind::open_read,
@@ -136,7 +127,7 @@ void SafetensorsFile::fail(const std::string &problem) const {
 
 void SafetensorsFile::read_header() {
   uint64_t header_bytes;
-  std::memcpy(&header_bytes, map_, length_bytes);
+  if (file_.read(&header_bytes, length_bytes, 0) != length_bytes) fail(changed);
   if (header_bytes > max_header_bytes)
     fail("claims a header of " + std::to_string(header_bytes) + " bytes (at most " +
          std::to_string(max_header_bytes) + " are taken)");
@@ -144,9 +135,9 @@ void SafetensorsFile::read_header() {
     fail("is truncated: its header should have " + std::to_string(header_bytes) +
          " bytes, the whole file has " + std::to_string(size_));
 
-  const auto *text = reinterpret_cast<const char *>(map_) + length_bytes;
-  std::string duplicate;
-  const nlohmann::json header = parse_unique({text, size_t(header_bytes)}, duplicate);
+  std::string text(size_t(header_bytes), '\0'), duplicate;
+  if (file_.read(text.data(), text.size(), length_bytes) != text.size()) fail(changed);
+  const nlohmann::json header = parse_unique(text, duplicate);
   if (!header.is_object()) fail("has a header that is not a JSON object");
   if (!duplicate.empty()) fail("names \"" + duplicate + "\" twice in its header");
 
@@ -213,17 +204,10 @@ void SafetensorsFile::read_header() {
     fail("has " + std::to_string(size_ - expected) + " bytes that belong to no tensor");
 }
 
-const std::byte *SafetensorsFile::data(const TensorEntry &entry) const {
-  // Reading a mapping beyond a file's end kills the process.
-  if (file_.size() != size_) fail("changed while it was being read");
-  return map_ + entry.offset;
-}
-
-void SafetensorsFile::drop_pages(const std::byte *begin, size_t bytes) const {
-  const auto page = size_t(::sysconf(_SC_PAGESIZE));
-  const size_t first = size_t(begin - map_) / page * page;
-  const size_t last = std::min<size_t>(size_, size_t(begin - map_) + bytes);
-  ::madvise(const_cast<std::byte *>(map_) + first, last - first, MADV_DONTNEED);
+void SafetensorsFile::read(const TensorEntry &entry, uint64_t offset, void *buffer,
+                           size_t bytes) const {
+  if (file_.read(buffer, bytes, entry.offset + offset) != bytes || file_.size() != size_)
+    fail(changed);
 }
 
 SafetensorsWriter::SafetensorsWriter(const std::string &path, const std::vector<Tensor> &tensors,

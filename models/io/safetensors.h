@@ -46,7 +46,7 @@ struct TensorEntry {
   uint64_t bytes;
 };
 
-/// A memory-mapped safetensors file (https://github.com/huggingface/safetensors, "Format").
+/// A safetensors file open for reading (https://github.com/huggingface/safetensors, "Format").
 /// Everything the header says is checked against the file before a byte of data is handed out:
 /// header length, JSON, types, shapes, offsets; no tensor may overlap another, and no byte may
 /// belong to none.
@@ -54,19 +54,14 @@ class SafetensorsFile {
  public:
   /// Reads and checks the header. Throws Error{not_found, open_read}.
   explicit SafetensorsFile(const std::string &path);
-  ~SafetensorsFile();
-  SafetensorsFile(const SafetensorsFile &) = delete;
-  SafetensorsFile &operator=(const SafetensorsFile &) = delete;
 
   const std::string &path() const { return path_; }
   const std::map<std::string, TensorEntry> &tensors() const { return tensors_; }
   const std::map<std::string, std::string> &metadata() const { return metadata_; }
   uint64_t size() const { return size_; }
-  /// The first byte of `entry`, readable for entry.bytes; not aligned to the element size in all
-  /// files. Throws Error{open_read} if the file changed its size since it was opened.
-  const std::byte *data(const TensorEntry &entry) const;
-  /// Gives the mapped pages that hold these bytes back to the system; they stay readable.
-  void drop_pages(const std::byte *begin, size_t bytes) const;
+  /// Copies `bytes` of the data of `entry`, from its byte `offset` on. Throws Error{open_read},
+  /// also where the file has become shorter since it was opened.
+  void read(const TensorEntry &entry, uint64_t offset, void *buffer, size_t bytes) const;
 
  private:
   void read_header();
@@ -75,7 +70,6 @@ class SafetensorsFile {
   std::string path_;
   RegularFile file_;
   uint64_t size_;
-  const std::byte *map_ = nullptr;
   std::map<std::string, TensorEntry> tensors_;
   std::map<std::string, std::string> metadata_;
 };

@@ -4,10 +4,14 @@
 #include <cmath>
 #include <limits>
 
-#include "nn/cpu_kernels.h"
+#include "kernels/dispatch.h"
+#include "kernels/elementwise.h"
+#include "kernels/tensors.h"
 
 namespace livepeer {
 namespace {
+
+using kernels::multiply, kernels::takes_kernels;
 
 /// Elements of the score matrix held at a time. In bfloat16, about what the last-level cache holds;
 /// of float32 more, since for each product oneDNN packs keys and values anew.

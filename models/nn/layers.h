@@ -1,10 +1,10 @@
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <string>
 
-#include "nn/parameter_source.h"
+#include "weights/parameter_source.h"
 
 namespace livepeer {
 
@@ -64,20 +64,6 @@ struct GroupNorm {
   double eps;
   std::string path;
 };
-
-/// Whether the fast versions are for `x`: a float32 or bfloat16 tensor on the CPU that takes no
-/// part in autograd.
-bool takes_kernels(const torch::Tensor &x);
-
-/// 2-D convolution of NCHW `x`. On CPUs by oneDNN wherever it can: not by the BLAS that happens to
-/// be installed.
-torch::Tensor convolve(const torch::Tensor &x, const torch::Tensor &weight,
-                       const torch::Tensor &bias, int64_t stride, int64_t padding);
-
-/// x W^T + b over the last axis of `x` [..., in], with `weight` [out, in] and `bias` [out] or
-/// undefined; by oneDNN wherever it can, too.
-torch::Tensor multiply(const torch::Tensor &x, const torch::Tensor &weight,
-                       const torch::Tensor &bias);
 
 /// `branch` + `x`, which has the shape of `branch` and may be float32 where `branch` is bfloat16.
 /// bfloat16 sums are float32 for inference on a CPU: a network adds dozens of branches to a

@@ -1,8 +1,7 @@
 #include "nn/upsample_2d.h"
 
+#include "kernels/dispatch.h"
 #include "nn/output_observer.h"
-#include "nn/winograd_float.h"
-#include "nn/winograd_int16.h"
 
 namespace livepeer {
 
@@ -11,12 +10,10 @@ Upsample2D::Upsample2D(const ParameterScope &scope, int64_t channels)
 
 torch::Tensor Upsample2D::operator()(const torch::Tensor &x_, int64_t height, int64_t width) const {
   const auto x = x_.to(conv_.dtype());  // before it is large
-  const bool doubles = height == 2 * x.size(2) && width == 2 * x.size(3);
-  auto result = doubles && winograd_pays(x, conv_.weight, conv_.stride, conv_.padding)
-                    ? winograd_convolve(x, conv_.weight, conv_.bias, /*doubles=*/true)
-                : doubles && winograd_int16_pays(x, conv_.weight, conv_.stride, conv_.padding)
-                    ? winograd_int16_convolve(x, conv_.weight, conv_.bias, /*doubles=*/true)
-                    : conv_(upsample_nearest(x, height, width));
+  torch::Tensor result;
+  if (height == 2 * x.size(2) && width == 2 * x.size(3))
+    result = kernels::convolve_doubled(x, conv_.weight, conv_.bias, conv_.padding);
+  if (!result.defined()) result = conv_(upsample_nearest(x, height, width));
   OutputObserver::report(path_, result);
   return result;
 }

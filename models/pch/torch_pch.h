@@ -1,3 +1,4 @@
-// Precompiled: a libtorch translation unit takes ~15 s to parse without it.
-#include <torch/torch.h>
+// Precompiled: parsing libtorch takes longer than compiling what follows.
+#include <torch/types.h>
+#include <torch/utils.h>
 #include <nlohmann/json.hpp>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -26,6 +27,13 @@ struct Rect {
   int width = 0;
   int height = 0;
 };
+
+/// `rect` with `margin` around it, as far as a frame of width x height reaches.
+inline Rect grown(const Rect &rect, int margin, int width, int height) {
+  const int x = std::max(rect.x - margin, 0), y = std::max(rect.y - margin, 0);
+  return {x, y, std::min(rect.x + rect.width + margin, width) - x,
+          std::min(rect.y + rect.height + margin, height) - y};
+}
 
 inline bool operator==(const Rect &a, const Rect &b) {
   return a.x == b.x && a.y == b.y && a.width == b.width && a.height == b.height;

@@ -51,12 +51,6 @@ void add(std::vector<Rect> &regions, Rect rect) {
   regions.push_back(rect);
 }
 
-Rect grown(Rect rect, int radius, int width, int height) {
-  const int x = std::max(0, rect.x - radius), y = std::max(0, rect.y - radius);
-  return {x, y, std::min(width, rect.x + rect.width + radius) - x,
-          std::min(height, rect.y + rect.height + radius) - y};
-}
-
 }  // namespace
 
 ReusePlan ReuseState::plan(const JobRequest &request, std::optional<int> radius) const {

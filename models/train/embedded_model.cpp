@@ -1,5 +1,8 @@
 #include "train/embedded_model.h"
 
+#include <torch/serialize.h>
+#include <torch/utils.h>
+
 #include <filesystem>
 
 #include "train/snapshot_configs.h"

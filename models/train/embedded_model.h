@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "diffusion/noise_schedule.h"
-#include "nn/autoencoder_pixel_shuffle.h"
-#include "nn/clip_text_model.h"
-#include "nn/denoiser_ensemble.h"
+#include "nn/clip/clip_text_model.h"
+#include "nn/embedded/autoencoder_pixel_shuffle.h"
+#include "nn/embedded/denoiser_ensemble.h"
 #include "train/options.h"
 #include "train/weights.h"
 

@@ -1,5 +1,7 @@
 #include "train/evaluation.h"
 
+#include <torch/utils.h>
+
 #include <cstdio>
 #include <functional>
 

@@ -1,9 +1,11 @@
 #include "train/sampler.h"
 
-#include "io/weights.h"
-#include "nn/clip_text_model.h"
-#include "nn/denoiser_ensemble.h"
+#include <torch/utils.h>
+
+#include "nn/clip/clip_text_model.h"
+#include "nn/embedded/denoiser_ensemble.h"
 #include "train/words.h"
+#include "weights/weight_source.h"
 
 namespace livepeer::train {
 namespace {

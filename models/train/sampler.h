@@ -4,7 +4,7 @@
 #include <string>
 
 #include "diffusion/upscale_pipeline.h"
-#include "nn/autoencoder_pixel_shuffle.h"
+#include "nn/embedded/autoencoder_pixel_shuffle.h"
 
 namespace livepeer::train {
 

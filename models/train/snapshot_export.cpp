@@ -2,9 +2,9 @@
 
 #include <filesystem>
 
-#include "io/weights.h"
 #include "train/snapshot_configs.h"
 #include "train/text_file.h"
+#include "weights/weight_source.h"
 
 namespace livepeer::train {
 

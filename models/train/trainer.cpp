@@ -1,5 +1,7 @@
 #include "train/trainer.h"
 
+#include <torch/utils.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>

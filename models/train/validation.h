@@ -1,12 +1,12 @@
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <string>
 #include <vector>
 
-#include "diffusion/components.h"
-#include "nn/autoencoder_pixel_shuffle.h"
+#include "nn/embedded/autoencoder_pixel_shuffle.h"
+#include "nn/interfaces.h"
 #include "train/picture_set.h"
 
 namespace livepeer::train {

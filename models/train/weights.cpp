@@ -1,5 +1,8 @@
 #include "train/weights.h"
 
+#include <torch/serialize.h>
+#include <torch/utils.h>
+
 #include <cmath>
 
 #include "runtime/error.h"

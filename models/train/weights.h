@@ -1,12 +1,13 @@
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/serialize.h>
+#include <torch/types.h>
 
 #include <map>
 #include <string>
 #include <vector>
 
-#include "nn/parameter_source.h"
+#include "weights/parameter_source.h"
 
 namespace livepeer::train {
 

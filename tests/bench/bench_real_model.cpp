@@ -8,16 +8,18 @@
 
 #include <sys/resource.h>
 
+#include <torch/utils.h>
+
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
 
+#include "diffusion/kept_memory.h"
 #include "diffusion/registry.h"
 #include "io/snapshot.h"
-#include "nn/clip_text_model.h"
-#include "nn/kept_memory.h"
+#include "nn/clip/clip_text_model.h"
 
 namespace livepeer {
 namespace {

@@ -7,13 +7,16 @@
 // Without a folder to copy a CLIP tokenizer from, the snapshot serves bench_real_model only.
 
 #include <cstdio>
+
+#include <torch/utils.h>
+
 #include <filesystem>
 #include <fstream>
 
 #include "io/safetensors.h"
-#include "nn/autoencoder_kl.h"
-#include "nn/clip_text_model.h"
-#include "nn/unet_2d_condition_model.h"
+#include "nn/clip/clip_text_model.h"
+#include "nn/unet/unet_2d_condition_model.h"
+#include "nn/vae/autoencoder_kl.h"
 
 namespace livepeer {
 namespace {

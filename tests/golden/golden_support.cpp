@@ -1,6 +1,6 @@
 #include "golden/golden_support.h"
 
-#include "io/weights.h"
+#include "weights/weight_source.h"
 
 namespace livepeer {
 

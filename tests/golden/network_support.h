@@ -6,7 +6,7 @@
 
 #include "golden/golden_support.h"
 #include "io/config.h"
-#include "io/weights.h"
+#include "weights/weight_source.h"
 
 namespace livepeer {
 

@@ -1,8 +1,10 @@
 #include <cmath>
 
+#include <torch/utils.h>
+
 #include "golden/network_support.h"
-#include "nn/resize_bicubic.h"
-#include "nn/stable_diffusion_safety_checker.h"
+#include "safety/resize_bicubic.h"
+#include "safety/stable_diffusion_safety_checker.h"
 #include "support/picture.h"
 
 namespace livepeer {

@@ -1,13 +1,14 @@
 // The text encoder against recorded outputs of transformers' CLIPTextModel.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "golden/golden_support.h"
 #include "io/snapshot.h"
-#include "io/weights.h"
-#include "nn/clip_text_model.h"
+#include "nn/clip/clip_text_model.h"
 #include "nn/output_observer.h"
 #include "text/clip_tokenizer.h"
+#include "weights/weight_source.h"
 
 namespace livepeer {
 namespace {

@@ -1,5 +1,8 @@
 #include "golden/network_support.h"
-#include "nn/unet_2d_condition_model.h"
+
+#include <torch/utils.h>
+
+#include "nn/unet/unet_2d_condition_model.h"
 
 namespace livepeer {
 namespace {

@@ -1,5 +1,6 @@
 #include <ATen/Parallel.h>
 #include <glib.h>
+#include <torch/utils.h>
 
 #include "diffusion/diffusion_model.h"
 #include "diffusion/frame_tensor.h"
@@ -7,7 +8,7 @@
 #include "diffusion/schedulers/scheduler_base.h"
 #include "golden/golden_pictures.h"
 #include "golden/golden_support.h"
-#include "nn/resize_bicubic.h"
+#include "safety/resize_bicubic.h"
 #include "support/picture.h"
 
 namespace livepeer {

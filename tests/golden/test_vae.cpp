@@ -1,6 +1,9 @@
 #include "golden/network_support.h"
-#include "nn/autoencoder_kl.h"
-#include "nn/autoencoder_tiny.h"
+
+#include <torch/utils.h>
+
+#include "nn/vae/autoencoder_kl.h"
+#include "nn/vae/autoencoder_tiny.h"
 
 namespace livepeer {
 namespace {

@@ -2,8 +2,8 @@
 // folder and prints what the built-in safety classifier says of each, as JSON. compare.mjs runs it.
 #include <cstdio>
 
-#include "diffusion/mobilenet_v2_safety_classifier.h"
 #include "safety/golden_pictures.h"
+#include "safety/mobilenet_v2_safety_classifier.h"
 
 int main(int argc, char **argv) {
   using namespace livepeer;

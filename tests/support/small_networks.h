@@ -1,11 +1,11 @@
 #pragma once
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <atomic>
 
-#include "diffusion/components.h"
+#include "nn/interfaces.h"
 
 namespace livepeer::test {
 

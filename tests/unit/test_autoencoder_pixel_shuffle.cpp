@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "nn/autoencoder_pixel_shuffle.h"
+#include "nn/embedded/autoencoder_pixel_shuffle.h"
 
 namespace livepeer {
 namespace {

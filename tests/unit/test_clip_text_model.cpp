@@ -1,10 +1,11 @@
 // What the recorded results do not hold of CLIPTextModel, against closed forms: the end token of
 // newer configurations, quick_gelu, causality, training. Not compared with transformers.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
-#include "nn/clip_text_model.h"
-#include "nn/random_parameters.h"
+#include "nn/clip/clip_text_model.h"
+#include "weights/random_parameters.h"
 
 namespace livepeer {
 namespace {

@@ -1,7 +1,8 @@
 #include <gtest/gtest.h>
+#include <torch/utils.h>
 
-#include "nn/denoiser_ensemble.h"
-#include "nn/random_parameters.h"
+#include "nn/embedded/denoiser_ensemble.h"
+#include "weights/random_parameters.h"
 
 namespace livepeer {
 namespace {

@@ -1,7 +1,7 @@
-#include "nn/kept_memory.h"
+#include "diffusion/kept_memory.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 #include <unistd.h>
 
 #include <fstream>

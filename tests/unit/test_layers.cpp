@@ -1,12 +1,14 @@
 // The CPU kernels against the plain operators of libtorch.
 
 #include <gtest/gtest.h>
+#include <torch/utils.h>
 
+#include "kernels/dispatch.h"
+#include "kernels/elementwise.h"
 #include "nn/attention.h"
-#include "nn/cpu_kernels.h"
 #include "nn/projection_cache.h"
-#include "nn/random_parameters.h"
 #include "nn/upsample_2d.h"
+#include "weights/random_parameters.h"
 
 namespace livepeer {
 namespace {
@@ -141,7 +143,7 @@ TEST_P(CpuKernels, LinearAsConvolution) {
     const auto weight = random({out, in}), bias = random({out}), x = random({2, rows, in});
     const auto expected =
         at::linear(x.to(torch::kDouble), weight.to(torch::kDouble), bias.to(torch::kDouble));
-    EXPECT_LT(difference(multiply(x, weight, bias), expected), tolerance_of_sums());
+    EXPECT_LT(difference(kernels::multiply(x, weight, bias), expected), tolerance_of_sums());
   }
 }
 

@@ -2,13 +2,14 @@
 // must give the right shape and finite numbers, for any size of picture and text.
 
 #include <gtest/gtest.h>
+#include <torch/utils.h>
 
 #include <random>
 
-#include "nn/autoencoder_kl.h"
-#include "nn/autoencoder_tiny.h"
-#include "nn/random_parameters.h"
-#include "nn/unet_2d_condition_model.h"
+#include "nn/unet/unet_2d_condition_model.h"
+#include "nn/vae/autoencoder_kl.h"
+#include "nn/vae/autoencoder_tiny.h"
+#include "weights/random_parameters.h"
 
 namespace livepeer {
 namespace {

@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <numeric>
 
-#include "diffusion/mobilenet_v2_safety_classifier.h"
 #include "safety/golden_pictures.h"
+#include "safety/mobilenet_v2_safety_classifier.h"
 #include "support/temporary_folder.h"
 
 namespace livepeer {

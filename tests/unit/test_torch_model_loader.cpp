@@ -1,5 +1,5 @@
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -7,12 +7,12 @@
 
 #include "diffusion/torch_model_loader.h"
 #include "io/config.h"
-#include "io/weights.h"
-#include "nn/autoencoder_tiny.h"
-#include "nn/random_parameters.h"
-#include "nn/unet_2d_condition_model.h"
+#include "nn/unet/unet_2d_condition_model.h"
+#include "nn/vae/autoencoder_tiny.h"
 #include "support/picture.h"
 #include "support/temporary_folder.h"
+#include "weights/random_parameters.h"
+#include "weights/weight_source.h"
 
 namespace livepeer {
 namespace {

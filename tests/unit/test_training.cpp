@@ -1,15 +1,16 @@
 #include <gtest/gtest.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <filesystem>
 
-#include "io/weights.h"
 #include "text/clip_tokenizer.h"
 #include "train/degradation.h"
 #include "train/snapshot_export.h"
 #include "train/task.h"
 #include "train/trainer.h"
 #include "train/words.h"
+#include "weights/weight_source.h"
 
 namespace livepeer::train {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "diffusion/components.h"
 #include "diffusion/noise_schedule.h"
+#include "diffusion/schedulers/scheduler.h"
 
 namespace livepeer {
 

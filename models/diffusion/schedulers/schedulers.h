@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "diffusion/components.h"
+#include "diffusion/schedulers/scheduler.h"
 #include "io/config.h"
 #include "runtime/upscale_settings.h"
 

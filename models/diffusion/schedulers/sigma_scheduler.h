@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "diffusion/schedulers/scheduler_base.h"
 
 namespace livepeer {

@@ -1,0 +1,79 @@
+#include "kernels/matmul_f32_loops.h"
+
+#include "kernels/target_clones.h"
+#include "kernels/unroll.h"
+
+namespace livepeer::kernels::matmul_f32_loops {
+namespace {
+
+/// Rows whose sums are in registers together.
+constexpr int64_t rows_at_once = 6;
+
+template <int64_t bytes>
+struct Register {
+  typedef float type __attribute__((vector_size(bytes), aligned(sizeof(float)), may_alias));
+};
+
+/// `rows` rows from `row`, and as many columns from `column` as there are in `groups` registers.
+template <int64_t bytes, int64_t groups, int64_t rows>
+INTO_CLONES void multiply_block(const Product &p, int64_t row, int64_t column) {
+  using Lanes = typename Register<bytes>::type;
+  constexpr int64_t lanes = bytes / int64_t(sizeof(float));
+  Lanes sum[rows][groups];
+  UNROLL
+  for (int64_t r = 0; r < rows; ++r) UNROLL
+  for (int64_t g = 0; g < groups; ++g) sum[r][g] = Lanes{};
+  const float *a = p.a.at(row), *b = p.panel + column;
+  for (int64_t k = 0; k < p.depth; ++k, ++a, b += panel_width) {
+    Lanes terms[groups];
+    UNROLL
+    for (int64_t g = 0; g < groups; ++g) terms[g] = *reinterpret_cast<const Lanes *>(b + g * lanes);
+    UNROLL
+    for (int64_t r = 0; r < rows; ++r) UNROLL
+    for (int64_t g = 0; g < groups; ++g) sum[r][g] += a[r * p.a.stride] * terms[g];
+  }
+  UNROLL
+  for (int64_t r = 0; r < rows; ++r) UNROLL
+  for (int64_t g = 0; g < groups; ++g)
+    *reinterpret_cast<Lanes *>(p.result.at(row + r) + column + g * lanes) = sum[r][g];
+}
+
+/// The last rows of a product, `rows` or fewer.
+template <int64_t bytes, int64_t groups, int64_t rows>
+INTO_CLONES void multiply_last(const Product &p, int64_t row, int64_t column) {
+  if (p.rows - row == rows)
+    multiply_block<bytes, groups, rows>(p, row, column);
+  else if constexpr (rows > 1)
+    multiply_last<bytes, groups, rows - 1>(p, row, column);
+}
+
+/// Of a whole panel's columns.
+template <int64_t bytes, int64_t groups>
+INTO_CLONES void multiply_wide(const Product &p) {
+  for (int64_t row = 0; row < p.rows; row += rows_at_once)
+    for (int64_t column = 0; column < panel_width;
+         column += groups * bytes / int64_t(sizeof(float)))
+      if (p.rows - row >= rows_at_once)
+        multiply_block<bytes, groups, rows_at_once>(p, row, column);
+      else
+        multiply_last<bytes, groups, rows_at_once - 1>(p, row, column);
+}
+
+}  // namespace
+
+#if defined(__x86_64__)
+#define DEFAULT_ISA __attribute__((target("default")))
+// Each has registers left for a row of the panel and a factor.
+__attribute__((target("avx512f"))) void multiply_best(const Product &p) { multiply_wide<64, 4>(p); }
+__attribute__((target("avx2,fma"))) void multiply_best(const Product &p) {
+  multiply_wide<32, 2>(p);
+}
+#else
+#define DEFAULT_ISA
+#endif
+DEFAULT_ISA void multiply_best(const Product &p) { multiply_wide<16, 2>(p); }
+
+// Not a name for all versions by itself: where only this is seen, gcc calls the slowest.
+void multiply(const Product &product) { multiply_best(product); }
+
+}  // namespace livepeer::kernels::matmul_f32_loops
