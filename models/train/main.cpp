@@ -19,8 +19,9 @@ struct CommandLine {
   SnapshotDefaults defaults;
   std::string snapshot;  ///< folder to export to or to evaluate
   EvaluationSettings evaluation;
-  std::string first, second;      ///< folders of the runs to combine
-  std::vector<std::string> runs;  ///< folders of the runs to average
+  Precision precision = Precision::automatic;  ///< of the evaluated snapshot
+  std::string first, second;                   ///< folders of the runs to combine
+  std::vector<std::string> runs;               ///< folders of the runs to average
 };
 
 using Setters = std::map<std::string, std::function<void(const std::string &)>>;
@@ -73,7 +74,11 @@ Setters setters(CommandLine &line) {
           {"--validation-minutes", number(o.validation_minutes)},
           {"--seed", integer(o.seed)},
           {"--device", text(o.device)},
-          {"--precision", [&o](const std::string &value) { o.bfloat16 = value != "float32"; }},
+          {"--precision",
+           [&line](const std::string &value) {
+             line.options.bfloat16 = value != "float32";
+             line.precision = line.options.bfloat16 ? Precision::bfloat16 : Precision::float32;
+           }},
           {"--default-steps", integer(line.defaults.steps)},
           {"--prompt", text(line.evaluation.sampler.prompt)},
           {"--inputs", text(line.evaluation.inputs)},
@@ -152,7 +157,7 @@ void run_evaluation(const CommandLine &line) {
   require(line.options.validation, "--validation");
   EvaluationSettings settings = line.evaluation;
   settings.sampler.noise_temperature = line.defaults.noise_temperature;
-  Sampler sampler(line.snapshot, line.options.bfloat16);
+  Sampler sampler(line.snapshot, line.precision);
   std::printf("%-20s %8s %10s %8s %12s\n", "", "PSNR-Y", "sharpness", "texture", "consistency");
   for (const EvaluationRow &row :
        evaluate(sampler, read_picture_folder(line.options.validation, false), settings))

@@ -2,6 +2,7 @@
 
 #include <torch/utils.h>
 
+#include "diffusion/compute_device.h"
 #include "nn/clip/clip_text_model.h"
 #include "nn/embedded/denoiser_ensemble.h"
 #include "train/words.h"
@@ -33,10 +34,10 @@ torch::Tensor token_ids(const std::string &prompt) {
 
 }  // namespace
 
-Sampler::Sampler(const std::string &folder, bool bfloat16)
+Sampler::Sampler(const std::string &folder, Precision precision)
     : schedule_(Config::read(folder + "/scheduler/scheduler_config.json")),
       vae_(std::make_shared<AutoencoderPixelShuffle>(Config::read(folder + "/vae/config.json"))) {
-  const auto type = bfloat16 ? torch::kBFloat16 : torch::kFloat;
+  const auto type = find_dtype(precision, torch::kCPU);
   const auto text_encoder =
       load<CLIPTextModel>(folder, "text_encoder", "model.safetensors", torch::kFloat);
   pipeline_ =

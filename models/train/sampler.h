@@ -5,6 +5,7 @@
 
 #include "diffusion/upscale_pipeline.h"
 #include "nn/embedded/autoencoder_pixel_shuffle.h"
+#include "runtime/upscale_settings.h"
 
 namespace livepeer::train {
 
@@ -21,8 +22,8 @@ struct SamplerSettings {
 /// An exported snapshot in the plugin's own pipeline, for pictures that are tensors.
 class Sampler {
  public:
-  /// `bfloat16`: the type the snapshot runs in on CPUs that know it; else float32.
-  Sampler(const std::string &folder, bool bfloat16);
+  /// `automatic`: the type that the snapshot runs in on this CPU.
+  explicit Sampler(const std::string &folder, Precision precision = Precision::automatic);
 
   /// `low_res` [1, 3, h, w] in [0, 1]; returns [images, 3, 4h, 4w] in [0, 1], not rounded, of
   /// `images` draws of the noise.

@@ -30,12 +30,12 @@ double decibel(const torch::Tensor &difference) {
 
 struct DiffusionProof : testing::Test {
   static void SetUpTestSuite() {
-    sampler = new Sampler(SOURCE_ROOT "/models/default", /*bfloat16=*/true);
+    sampler = new Sampler(SOURCE_ROOT "/models/default");
     few_steps = draw(large_scenes(), 8, 64);
     // What clients of the big model ask for.
     auto scenes = large_scenes();
     for (const Scene &s : small_scenes()) scenes.push_back(s);
-    many_steps = draw(scenes, 75, 64);
+    many_steps = draw(scenes, 75, 32);
   }
   static void TearDownTestSuite() {
     delete sampler;

@@ -68,11 +68,11 @@ void widen_unet(const fs::path &snapshot) {
       if (takes_input(name)) tensors.back().shape[1] = 52;
     }
     SafetensorsWriter writer(snapshot / "wide", tensors);
-    for (const auto &[name, entry] : file.tensors())
-      if (takes_input(name))
-        writer.append(std::string(entry.bytes / 51 * 52, '\0').data(), entry.bytes / 51 * 52);
-      else
-        writer.append(file.data(entry), entry.bytes);
+    for (const auto &[name, entry] : file.tensors()) {
+      std::string data(takes_input(name) ? entry.bytes / 51 * 52 : entry.bytes, '\0');
+      if (!takes_input(name)) file.read(entry, 0, data.data(), data.size());
+      writer.append(data.data(), data.size());
+    }
     writer.finish();
   }
   fs::rename(snapshot / "wide", path);

@@ -9,8 +9,8 @@ namespace livepeer::train {
 namespace {
 
 TEST(ShippedQuality, IsCloserToEveryPictureThanTheDefault) {
-  Sampler quality(SOURCE_ROOT "/models/quality", /*bfloat16=*/true);
-  Sampler fast(SOURCE_ROOT "/models/default", /*bfloat16=*/true);
+  Sampler quality(SOURCE_ROOT "/models/quality");
+  Sampler fast(SOURCE_ROOT "/models/default");
   for (const Scene &s : small_scenes()) {
     const double better = psnr_y(quality.upscale(s.low_res, {}), s.high_res);
     const double plain = psnr_y(fast.upscale(s.low_res, {}), s.high_res);

@@ -14,7 +14,7 @@ namespace {
 
 struct ShippedWords : testing::Test {
   static void SetUpTestSuite() {
-    sampler = new Sampler(SOURCE_ROOT "/models/default", /*bfloat16=*/true);
+    sampler = new Sampler(SOURCE_ROOT "/models/default");
     pictures = small_scenes();
   }
   static void TearDownTestSuite() {
