@@ -6,11 +6,36 @@
 #include "kernels/tensors.h"
 
 namespace livepeer::kernels {
+namespace {
+
+/// Whether oneDNN computes in bfloat16 here. Where it does not, libtorch's own loops would take
+/// hundreds of times as long, and round every partial sum.
+bool library_has_bf16() {
+#if defined(__x86_64__)
+  static const bool has = __builtin_cpu_supports("avx512bw") &&
+                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  return has;
+#else
+  return false;
+#endif
+}
+
+/// Whether `x` and `weight` are bfloat16 that is better computed with in float32.
+bool is_emulated(const torch::Tensor &x, const torch::Tensor &weight) {
+  return takes_kernels(x, weight, torch::kBFloat16) && !library_has_bf16();
+}
+
+torch::Tensor widened(const torch::Tensor &x) { return x.defined() ? x.to(torch::kFloat) : x; }
+
+}  // namespace
 
 torch::Tensor convolve(const torch::Tensor &x, const torch::Tensor &weight,
                        const torch::Tensor &bias, int64_t stride, int64_t padding) {
   if (is_wide(x, weight))
     return convolve(x.to(weight.scalar_type()), weight, bias, stride, padding);
+  if (is_emulated(x, weight))
+    return convolve(widened(x), widened(weight), widened(bias), stride, padding)
+        .to(torch::kBFloat16);
   if (conv3x3_s16_pays(x, weight, stride, padding)) return conv3x3_s16(x, weight, bias);
   if (conv3x3_f32_pays(x, weight, stride, padding)) return conv3x3_f32(x, weight, bias);
   if (weight.size(2) == 1 && weight.size(3) == 1 && stride == 1 && padding == 0) {
@@ -38,6 +63,8 @@ torch::Tensor convolve_doubled(const torch::Tensor &x, const torch::Tensor &weig
 torch::Tensor multiply(const torch::Tensor &x, const torch::Tensor &weight,
                        const torch::Tensor &bias) {
   if (is_wide(x, weight)) return multiply(x.to(weight.scalar_type()), weight, bias);
+  if (is_emulated(x, weight))
+    return multiply(widened(x), widened(weight), widened(bias)).to(torch::kBFloat16);
   if (matmul_bf16_pays(x, weight)) return matmul_bf16(x, weight, bias);
   // oneDNN multiplies bfloat16 matrices anyway, and few rows faster than it convolves them.
   if (x.numel() == 0 || !takes_kernels(x, weight) || x.scalar_type() == torch::kBFloat16)
@@ -50,6 +77,17 @@ torch::Tensor multiply(const torch::Tensor &x, const torch::Tensor &weight,
   return convolve(picture, weight.view({out, in, 1, 1}), bias, 1, 0)
       .permute({0, 2, 3, 1})
       .reshape(sizes);
+}
+
+torch::Tensor multiply_batches(const torch::Tensor &a, const torch::Tensor &b) {
+  if (is_emulated(a, b)) return multiply_batches(widened(a), widened(b)).to(torch::kBFloat16);
+  // Not baddbmm with beta 0, which may read uninitialised memory (libtorch 1.13). bmm calls BLAS
+  // for float32, which may be a slow one.
+  if (!takes_kernels(a, b, torch::kFloat)) return at::bmm(a, b.transpose(1, 2));
+  if (a.size(0) == 1) return multiply(a[0], b[0], {}).unsqueeze(0);
+  auto result = torch::empty({a.size(0), a.size(1), b.size(1)}, a.options());
+  for (int64_t i = 0; i < a.size(0); ++i) result.select(0, i).copy_(multiply(a[i], b[i], {}));
+  return result;
 }
 
 torch::Tensor multiply_geglu(const torch::Tensor &x, const torch::Tensor &weight,

@@ -22,6 +22,9 @@ torch::Tensor convolve_doubled(const torch::Tensor &x, const torch::Tensor &weig
 torch::Tensor multiply(const torch::Tensor &x, const torch::Tensor &weight,
                        const torch::Tensor &bias);
 
+/// a b^T of each pair of matrices, [n, rows, k] and [n, columns, k] -> [n, rows, columns].
+torch::Tensor multiply_batches(const torch::Tensor &a, const torch::Tensor &b);
+
 /// The gated unit of the transformers behind that, in one go: of the product [..., 2n], the first
 /// half times gelu(second half); undefined where no kernel pays.
 torch::Tensor multiply_geglu(const torch::Tensor &x, const torch::Tensor &weight,

@@ -11,7 +11,7 @@
 namespace livepeer {
 namespace {
 
-using kernels::multiply, kernels::takes_kernels;
+using kernels::multiply_batches, kernels::takes_kernels;
 
 /// Elements of the score matrix held at a time. In bfloat16, about what the last-level cache holds;
 /// of float32 more, since for each product oneDNN packs keys and values anew.
@@ -23,18 +23,6 @@ Linear linear(const ParameterScope &scope, const std::string &name, const std::s
               int64_t in, int64_t out, bool has_bias) {
   return {scope / name, scope.get(name + ".weight", deprecated + ".weight", {out, in}),
           has_bias ? scope.get(name + ".bias", deprecated + ".bias", {out}) : torch::Tensor()};
-}
-
-/// a b^T of each pair of matrices, [n, rows, k] and [n, columns, k] -> [n, rows, columns].
-torch::Tensor multiply_batches(const torch::Tensor &a, const torch::Tensor &b) {
-  // Not baddbmm with beta 0, which may read uninitialised memory (libtorch 1.13). bmm calls BLAS
-  // for float32, which may be a slow one.
-  if (a.scalar_type() != torch::kFloat || !takes_kernels(a) || !takes_kernels(b))
-    return at::bmm(a, b.transpose(1, 2));
-  if (a.size(0) == 1) return multiply(a[0], b[0], {}).unsqueeze(0);
-  auto result = torch::empty({a.size(0), a.size(1), b.size(1)}, a.options());
-  for (int64_t i = 0; i < a.size(0); ++i) result.select(0, i).copy_(multiply(a[i], b[i], {}));
-  return result;
 }
 
 /// softmax(scores) v^T; overwrites `scores` [n, rows, tokens]. `v` [n, dim, tokens].
