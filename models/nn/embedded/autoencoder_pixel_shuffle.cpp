@@ -1,6 +1,7 @@
 #include "nn/embedded/autoencoder_pixel_shuffle.h"
 
 #include "kernels/cubic.h"
+#include "kernels/dispatch.h"
 
 namespace livepeer {
 
@@ -26,7 +27,7 @@ AutoencoderPixelShuffle::AutoencoderPixelShuffle(const Config &config)
 
 torch::Tensor AutoencoderPixelShuffle::up(const torch::Tensor &low_res) const {
   const auto padded = at::replication_pad2d(low_res, {radius, radius, radius, radius});
-  return at::conv2d(padded, kernel_.to(low_res.options()));
+  return kernels::convolve(padded, kernel_.to(low_res.options()), {}, /*stride=*/1, /*padding=*/0);
 }
 
 torch::Tensor AutoencoderPixelShuffle::decode(const torch::Tensor &latents,

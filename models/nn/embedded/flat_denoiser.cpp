@@ -1,5 +1,7 @@
 #include "nn/embedded/flat_denoiser.h"
 
+#include "kernels/dispatch.h"
+
 namespace livepeer {
 namespace {
 
@@ -150,15 +152,15 @@ torch::Tensor FlatDenoiser::forward_one(const torch::Tensor &sample, const torch
   if (prepared_) return forward_prepared(sample, gate[0].item<float>(), film);
   const auto type = conv_in_.weight.scalar_type();
   const auto input = sample.to(type).contiguous(at::MemoryFormat::ChannelsLast);
-  const auto head = at::conv2d(input, scaled_weight(conv_in_, gate.view({1, -1, 1, 1})),
-                               conv_in_.bias, /*stride=*/1, /*padding=*/1);
+  const auto head = kernels::convolve(input, scaled_weight(conv_in_, gate.view({1, -1, 1, 1})),
+                                      conv_in_.bias, /*stride=*/1, /*padding=*/1);
   auto x = head;
   for (size_t i = 0; i < blocks_.size(); ++i) {
     const Conv2d &conv1 = blocks_[i].conv1;
     const auto factor = film[int64_t(i)][0], shift = film[int64_t(i)][1];
     const auto bias = (conv1.bias.to(torch::kFloat) * factor + shift).to(type);
-    auto hidden = at::conv2d(x, scaled_weight(conv1, factor.view({-1, 1, 1, 1})), bias,
-                             /*stride=*/1, /*padding=*/1);
+    auto hidden = kernels::convolve(x, scaled_weight(conv1, factor.view({-1, 1, 1, 1})), bias,
+                                    /*stride=*/1, /*padding=*/1);
     x = blocks_[i].conv2(hidden.relu_()).add_(x);
   }
   const auto features = conv_mid_(x).add_(head).relu_();
