@@ -32,7 +32,7 @@ bool gated_matmul_bf16_pays(const torch::Tensor &x, const torch::Tensor &weight)
 }
 
 torch::Tensor matmul_bf16(const torch::Tensor &x_, const torch::Tensor &weight_,
-                      const torch::Tensor &bias_, bool gated) {
+                          const torch::Tensor &bias_, bool gated) {
   const auto x = x_.contiguous(), weight = weight_.contiguous();
   const int64_t in = weight.size(1), out = weight.size(0), rows = x.numel() / in;
   const auto bias = bias_.defined() ? bias_.to(torch::kFloat).contiguous()

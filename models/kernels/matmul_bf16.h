@@ -14,7 +14,7 @@ bool matmul_bf16_pays(const torch::Tensor &x, const torch::Tensor &weight);
 /// gelu(second half), [..., out / 2], without rounding in between; needs what
 /// gated_matmul_bf16_pays() says.
 torch::Tensor matmul_bf16(const torch::Tensor &x, const torch::Tensor &weight,
-                      const torch::Tensor &bias, bool gated = false);
+                          const torch::Tensor &bias, bool gated = false);
 
 bool gated_matmul_bf16_pays(const torch::Tensor &x, const torch::Tensor &weight);
 
