@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "diffusion/noise_schedule.h"
-#include "diffusion/schedulers/scheduler.h"
 #include "diffusion/tiles.h"
 #include "io/config.h"
 #include "nn/interfaces.h"

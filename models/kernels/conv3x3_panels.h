@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "kernels/bfloat16.h"
-
 /// The set-up that 3x3 convolutions by transformed filters share.
 namespace livepeer::kernels {
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "train/snapshot_configs.h"
+#include "train/words.h"
 
 namespace livepeer::train {
 namespace {

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <functional>
 
+#include "train/degradation.h"
 #include "train/validation.h"
 #include "train/words.h"
 

@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "train/degradation.h"
 #include "train/picture_set.h"
 #include "train/sampler.h"
 

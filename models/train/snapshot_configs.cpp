@@ -1,5 +1,7 @@
 #include "train/snapshot_configs.h"
 
+#include "train/words.h"
+
 namespace livepeer::train {
 namespace {
 

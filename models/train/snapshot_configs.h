@@ -2,7 +2,6 @@
 
 #include "io/config.h"
 #include "train/options.h"
-#include "train/words.h"
 
 namespace livepeer::train {
 

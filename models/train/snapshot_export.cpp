@@ -4,6 +4,7 @@
 
 #include "train/snapshot_configs.h"
 #include "train/text_file.h"
+#include "train/words.h"
 #include "weights/weight_source.h"
 
 namespace livepeer::train {
