@@ -81,7 +81,7 @@ std::string_view without_zero_fraction(std::string_view text) {
                                                                         : text;
 }
 
-/// Spellings of section 2.2 of the contract. Returns what is wrong, or null.
+/// Takes the spellings that README.md names. Returns what is wrong, or null.
 const Fault *parse_integer(std::string_view text, Integer &integer) {
   text = without_zero_fraction(trim(text));
   if (!text.empty() && (text[0] == '-' || text[0] == '+')) {

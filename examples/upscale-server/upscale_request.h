@@ -22,9 +22,9 @@ struct UpscaleRequest {
   Json seed_as_json() const;
 };
 
-/// Reads the fields of POST /upscale (contract, section 2). Returns the answer that refuses them:
-/// 422 with every missing or mistyped field, or 400 for another model or a number out of range;
-/// nothing if all is well. A seed that was not sent is drawn from 1 .. 2^32-1.
+/// Reads the fields of POST /upscale, see README.md. Returns the answer that refuses them: 422 with
+/// every missing or mistyped field, or 400 for another model or a number out of range; nothing if
+/// all is well. A seed that was not sent is drawn from 1 .. 2^32-1.
 std::optional<Answer> read_request(const Form &form, const std::string &loaded_model,
                                    unsigned max_steps, UpscaleRequest &request);
 

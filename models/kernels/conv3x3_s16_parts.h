@@ -6,7 +6,7 @@
 #include "kernels/avx512.h"
 #include "kernels/conv3x3_s16_loops.h"
 
-/// What both algorithms of winograd_int16_rows.h are made of.
+/// What both algorithms of conv3x3_s16_loops.h are made of.
 
 #ifdef HAS_AVX512
 #define FOR_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))

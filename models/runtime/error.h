@@ -5,7 +5,7 @@
 
 namespace livepeer {
 
-/// What went wrong, in the terms the element maps to GStreamer's error domains (checklist H1).
+/// What went wrong; the element gives each kind a domain and code of GStreamer's.
 enum class ErrorKind {
   not_found,  ///< a path or a model id that does not exist
   open_read,  ///< a file that cannot be read, is damaged, or does not hold what it should

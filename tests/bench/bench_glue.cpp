@@ -1,5 +1,5 @@
-// What the element costs beside its engine (checklist L10): frames per second with an engine that
-// takes 100 ms a frame, against that engine alone, and with two frames in flight against one.
+// What the element costs beside its engine: frames per second with an engine that takes 100 ms a
+// frame, against that engine alone, and with two frames in flight against one.
 // Fails where one in flight costs more than 5 % of those 100 ms.
 
 #include <algorithm>

@@ -19,7 +19,7 @@
 /// A fresh engine for each test; the element's models come from it.
 extern std::shared_ptr<livepeer::FakeEngine> engine;
 
-/// A test; its name begins with the point of the checklist that it proves.
+/// A test; its name begins with the promise that it proves, see README.md.
 #define POINT(name)                                                         \
   static void name##_body();                                                \
   static void name(int) {                                                   \

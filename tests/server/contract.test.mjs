@@ -1,4 +1,4 @@
-// The tables of the /upscale contract, case by case.
+// What clients of POST /upscale rely on (examples/upscale-server/README.md), case by case.
 import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
 import {after, before, describe, test} from 'node:test';
