@@ -16,13 +16,13 @@
  *
  * ## Example launch lines
  * |[
- * gst-launch-1.0 filesrc location=in.png ! pngdec ! videoconvert ! livepeerupscale
- * safety-check=false ! pngenc ! filesink location=out.png
+ * gst-launch-1.0 filesrc location=examples/samples/cat.png ! pngdec ! videoconvert \
+ *   ! livepeerupscale safety-check=false ! pngenc ! filesink location=out.png
  * ]| Upscales a picture.
  * |[
- * gst-launch-1.0 videotestsrc num-buffers=10 ! video/x-raw,width=80,height=60 ! videoconvert !
- * livepeerupscale safety-check=false steps=1 prompt=sharp ! videoconvert ! vp8enc deadline=1 !
- * webmmux ! filesink location=out.webm
+ * gst-launch-1.0 videotestsrc num-buffers=10 ! video/x-raw,width=80,height=60 ! videoconvert \
+ *   ! livepeerupscale safety-check=false steps=1 prompt=sharp \
+ *   ! videoconvert ! vp8enc deadline=1 ! webmmux ! filesink location=out.webm
  * ]| Upscales a test clip, with a prompt.
  */
 #include <tuple>
@@ -230,9 +230,10 @@ static void gst_livepeer_upscale_class_init(GstLivepeerUpscaleClass *klass) {
   prop_stats = gst_livepeer_settings_install(object_class);
   g_object_class_install_property(
       object_class, prop_stats,
-      g_param_spec_boxed("stats", "Statistics", "What has become of the frames since the start",
-                         GST_TYPE_STRUCTURE,
-                         GParamFlags(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
+      g_param_spec_boxed(
+          "stats", "Statistics", "What has become of the frames since the start",
+          GST_TYPE_STRUCTURE,
+          GParamFlags(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS | GST_PARAM_DOC_SHOW_DEFAULT)));
 
   gst_element_class_set_static_metadata(
       element_class, "Livepeer diffusion upscaler", "Filter/Effect/Converter/Video/Scaler",

@@ -4,8 +4,8 @@
 usage: test_launch_lines.py SOURCE_ROOT EXPECTED.txt [CASE...]
 
 The scripts of examples/launch run on small clips made here; sizes, frame counts and sound are compared
-with EXPECTED.txt, timestamps with those of the input (checklist L7). The README's own lines only have to
-end well and write a picture or clip four times as large as the sample they name.
+with EXPECTED.txt, timestamps with those of the input. The lines of the README and of the element's
+documentation only have to end well and write a picture or clip four times as large as what goes in.
 """
 import glob
 import os
@@ -162,26 +162,31 @@ def case_large_frames():
     return size, presentation_times(log), []
 
 
-def readme_lines():
-    text = open(os.path.join(ROOT, "README.md"), encoding="utf-8").read()
-    for block in re.findall(r"```sh\n(.*?)```", text, re.S):
-        for line in re.split(r"(?<!\\)\n", block):
-            if line.startswith("gst-launch-1.0"):
-                yield line.replace("\\\n", " ")
+def lines_of(path, block_pattern):
+    text = open(os.path.join(ROOT, path), encoding="utf-8").read()
+    lines = [line.replace("\\\n", " ")
+             for block in re.findall(block_pattern, text, re.S)
+             for line in re.split(r"(?<!\\)\n", re.sub(r"^ \* ?", "", block, flags=re.M))
+             if line.startswith("gst-launch-1.0")]
+    assert len(lines) >= 2, f"{path} shows no launch lines"
+    return lines
 
 
-def case_readme():
-    os.makedirs("readme", exist_ok=True)
-    if not os.path.exists("readme/examples"):
-        os.symlink(os.path.join(ROOT, "examples"), "readme/examples")
-    lines = list(readme_lines())
-    assert len(lines) >= 2, "the README shows no launch lines"
-    for line in lines:
-        run("bash", "-c", line, cwd="readme")
-        source = re.search(r"location=(\S*examples/samples/\S+)", line)[1]
-        target = re.findall(r"location=(\S+)", line)[-1]
-        width, height = (int(n) for n in describe(f"readme/{source}")[0].split("x"))
-        size = describe(f"readme/{target}")[0]
+def input_size(line):
+    size = re.search(r"width=(\d+),height=(\d+)", line)
+    if not size:
+        size = re.match(r"(\d+)x(\d+)", describe(re.search(r"location=(\S*examples/samples/\S+)", line)[1])[0])
+    return int(size[1]), int(size[2])
+
+
+def case_documentation():
+    if not os.path.exists("examples"):
+        os.symlink(os.path.join(ROOT, "examples"), "examples")
+    for line in (lines_of("README.md", r"```sh\n(.*?)```") +
+                 lines_of("plugin/gstlivepeerupscale.cpp", r"\|\[\n(.*?)\]\|")):
+        run("bash", "-c", line)
+        width, height = input_size(line)
+        size = describe(re.findall(r"location=(\S+)", line)[-1])[0]
         assert size == f"{4 * width}x{4 * height}", f"{line}\nwrote {size}"
 
 
@@ -197,7 +202,7 @@ def main():
         if not line.startswith("#"):
             name, *values = line.split()
             expected[name] = tuple(values)
-    wanted = sys.argv[3:] or [*expected, "readme"]
+    wanted = sys.argv[3:] or [*expected, "documentation"]
     passed = failed = 0
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
