@@ -33,7 +33,7 @@ uint64_t automatic_budget(const StableDiffusionUpscalePipeline::Components &part
 
 int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-/// Sets the number of threads of libtorch for work on this thread; 0: all cores.
+/// Sets the number of threads of libtorch for work on this thread; 0: one for each processor.
 void use_threads(unsigned wanted) {
   const int count = int(wanted > 0 ? wanted : std::max(std::thread::hardware_concurrency(), 1U));
   // Not needlessly: libtorch starts a new pool of (spinning) threads in every call.

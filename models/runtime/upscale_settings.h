@@ -54,8 +54,8 @@ struct ModelSpec {
 struct Limits {
   unsigned tile_size = 0;      ///< side of a tile in low-resolution pixels
   unsigned tile_overlap = 0;   ///< low-resolution pixels shared by neighbouring tiles
-  uint64_t memory_budget = 0;  ///< bytes; 0: half of what is free
-  unsigned n_threads = 0;      ///< 0: all cores
+  uint64_t memory_budget = 0;  ///< bytes; 0: as the model decides when it is loaded
+  unsigned n_threads = 0;      ///< 0: one for each of the machine's processors
 };
 
 }  // namespace livepeer

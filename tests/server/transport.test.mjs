@@ -105,7 +105,8 @@ test('bodies that are sent at once may not fill the memory', async () => {
 });
 
 describe('connections on which nothing moves are closed', () => {
-  for (const [name, text] of [['in the headers', 'POST /upscale HTTP/1.1\r\nHost: x\r\n'],
+  for (const [name, text] of [['before the first byte', ''],
+                              ['in the headers', 'POST /upscale HTTP/1.1\r\nHost: x\r\n'],
                               ['in the body', `${head({'Content-Length': 1000})}--x`],
                               ['between requests', 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n']]) {
     test(name, async () => {
