@@ -326,9 +326,17 @@ gboolean src_event(GstBaseTransform *trans, GstEvent *event) {
   return parent_transform->src_event(trans, event);
 }
 
+/// False while stop() may be clearing what the streaming thread has: unlike events and buffers,
+/// queries come through pads that are not active, too.
+bool flows(State *state) {
+  std::lock_guard<std::mutex> lock(state->lock);
+  return !state->flushing;
+}
+
 gboolean query(GstBaseTransform *trans, GstPadDirection direction, GstQuery *query) {
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(trans);
-  if (direction == GST_PAD_SINK && GST_QUERY_IS_SERIALIZED(query)) drain(self);
+  if (direction == GST_PAD_SINK && GST_QUERY_IS_SERIALIZED(query) && flows(self->state))
+    drain(self);
   if (direction == GST_PAD_SRC && GST_QUERY_TYPE(query) == GST_QUERY_LATENCY)
     return query_latency(self, query);
   return parent_transform->query(trans, direction, query);

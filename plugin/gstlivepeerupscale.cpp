@@ -113,9 +113,6 @@ void get_property(GObject *object, guint id, GValue *value, GParamSpec *) {
 
 void finalize(GObject *object) {
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(object);
-  // The reference count orders this behind every other use; a lock shows that to tools that check
-  // for races but cannot see into GObject.
-  { std::lock_guard<std::mutex> lock(self->state->lock); }
   delete self->state;
   delete self->settings;
   G_OBJECT_CLASS(gst_livepeer_upscale_parent_class)->finalize(object);

@@ -7,6 +7,50 @@
 
 namespace livepeer {
 
+void Gate::close() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  closed_ = true;
+}
+
+void Gate::admit() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  closed_ = false;
+}
+
+void Gate::open() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    closed_ = false;
+    permits_ = 0;
+    ++openings_;
+  }
+  changed_.notify_all();
+}
+
+void Gate::let_one_pass() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    ++permits_;
+  }
+  changed_.notify_all();
+}
+
+int Gate::stopped() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return stopped_;
+}
+
+void Gate::pass() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (!closed_) return;
+  ++stopped_;
+  const int openings = openings_;
+  changed_.wait_for(lock, std::chrono::seconds(20),
+                    [&] { return permits_ > 0 || openings_ != openings; });
+  if (openings_ == openings && permits_ > 0) --permits_;
+  --stopped_;
+}
+
 FakeModel::FakeModel(std::string id, std::shared_ptr<FakeEngine> engine)
     : id_(std::move(id)), engine_(std::move(engine)) {
   ++engine_->models_alive;
@@ -30,6 +74,7 @@ Frame FakeModel::upscale(const Frame &low_res, const Rect &region, const Upscale
   const unsigned steps = resolve(settings).steps;
   for (unsigned step = 0; step < steps; ++step) {
     progress.advance(double(step) / steps, "step");
+    engine_->stepping.pass();
     std::this_thread::sleep_for(engine_->step_time.load());
   }
   progress.advance(1, "step");
@@ -83,6 +128,7 @@ std::shared_ptr<UpscaleModel> FakeLoader::load(const ModelSpec &spec, Progress &
     progress.advance(part / 10.0, "weights");
     std::this_thread::sleep_for(engine_->load_time.load() / 10);
   }
+  engine_->loading.pass();
   if (engine_->on_load) engine_->on_load();
   progress.advance(1, "weights");
   return std::make_shared<FakeModel>(spec.model.empty() ? "fake" : spec.model, engine_);

@@ -2,8 +2,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -11,10 +13,33 @@
 
 namespace livepeer {
 
+/// Where the engine stops while it is closed, as in a step that takes long and cannot be
+/// interrupted: what returns meanwhile has not waited for the engine. Any thread may use it.
+class Gate {
+ public:
+  void close();  ///< who comes from now on stops
+  void admit();  ///< who comes from now on passes, who has stopped stays
+  void open();   ///< everybody passes
+  void let_one_pass();
+  int stopped() const;
+  /// For the engine. Goes on by itself after a time that fails every test.
+  void pass();
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool closed_ = false;
+  int stopped_ = 0;
+  int permits_ = 0;
+  int openings_ = 0;
+};
+
 /// What a fake engine does; shared with the test, which may change the atomics while it runs.
 struct FakeEngine {
   std::atomic<std::chrono::milliseconds> load_time{};  ///< in ten parts, cancellable between them
   std::atomic<std::chrono::milliseconds> step_time{};  ///< not cancellable inside
+  Gate loading;                                        ///< in front of the end of each load
+  Gate stepping;                                       ///< inside each step
   unsigned default_steps = 1;
   std::optional<int> radius = 0;
   std::atomic<bool> prompt_in_pixels{false};  ///< add a hash of the prompt to every value

@@ -1,0 +1,69 @@
+/* Shows the thread sanitizer how GLib orders threads. GLib is not instrumented, and its mutexes and
+ * conditions are futexes of its own (its threads, recursive and read-write locks are pthread's,
+ * which the sanitizer knows). Linked into a program, these definitions come before GLib's for every
+ * library.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <glib-object.h>
+#include <sanitizer/tsan_interface.h>
+
+/* The definition that would have been found without this file. */
+#define REAL(function)                                      \
+  __extension__({                                           \
+    static void *found;                                     \
+    void *real = __atomic_load_n(&found, __ATOMIC_RELAXED); \
+    if (!real) {                                            \
+      real = dlsym(RTLD_NEXT, #function);                   \
+      __atomic_store_n(&found, real, __ATOMIC_RELAXED);     \
+    }                                                       \
+    (__typeof__(&(function)))real;                          \
+  })
+
+static void lost(GMutex *mutex) {
+  __tsan_mutex_pre_unlock(mutex, 0);
+  __tsan_mutex_post_unlock(mutex, 0);
+}
+
+static void taken(GMutex *mutex) {
+  __tsan_mutex_pre_lock(mutex, 0);
+  __tsan_mutex_post_lock(mutex, 0, 0);
+}
+
+void g_mutex_lock(GMutex *mutex) {
+  __tsan_mutex_pre_lock(mutex, 0);
+  REAL(g_mutex_lock)(mutex);
+  __tsan_mutex_post_lock(mutex, 0, 0);
+}
+
+gboolean g_mutex_trylock(GMutex *mutex) {
+  const gboolean got = REAL(g_mutex_trylock)(mutex);
+  if (got) taken(mutex);
+  return got;
+}
+
+void g_mutex_unlock(GMutex *mutex) {
+  __tsan_mutex_pre_unlock(mutex, 0);
+  REAL(g_mutex_unlock)(mutex);
+  __tsan_mutex_post_unlock(mutex, 0);
+}
+
+void g_cond_wait(GCond *cond, GMutex *mutex) {
+  lost(mutex);
+  REAL(g_cond_wait)(cond, mutex);
+  taken(mutex);
+}
+
+gboolean g_cond_wait_until(GCond *cond, GMutex *mutex, gint64 end_time) {
+  lost(mutex);
+  const gboolean signalled = REAL(g_cond_wait_until)(cond, mutex, end_time);
+  taken(mutex);
+  return signalled;
+}
+
+/* The count is atomic: who lets go last comes after all who did before. */
+void g_object_unref(gpointer object) {
+  __tsan_release(object);
+  __tsan_acquire(object);
+  REAL(g_object_unref)(object);
+}
