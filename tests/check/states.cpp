@@ -31,6 +31,22 @@ GstPadProbeReturn look_at_frame(GstPad *sink, GstPadProbeInfo *info, gpointer da
   return GST_PAD_PROBE_OK;
 }
 
+/// Empties the bus; an error of any element but `pardoned` fails the test.
+void expect_no_error(GstElement *pipeline, GstElement *pardoned) {
+  GstBus *bus = gst_element_get_bus(pipeline);
+  while (GstMessage *message = gst_bus_pop(bus)) {
+    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR &&
+        GST_MESSAGE_SRC(message) != GST_OBJECT(pardoned)) {
+      GError *error = nullptr;
+      gchar *debug = nullptr;
+      gst_message_parse_error(message, &error, &debug);
+      fail_unless(false, "%s (%s)", error->message, debug);
+    }
+    gst_message_unref(message);
+  }
+  gst_object_unref(bus);
+}
+
 /// As many as the environment wants, for those who have the time.
 int storm_frames() {
   const char *text = g_getenv("STORM_FRAMES");
@@ -73,7 +89,6 @@ POINT(L8_storm) {
   GstElement *filter = gst_bin_get_by_name(GST_BIN(pipeline), "filter");
   GstElement *up = gst_bin_get_by_name(GST_BIN(pipeline), "up");
   GstElement *out = gst_bin_get_by_name(GST_BIN(pipeline), "out");
-  GstPad *src_pad = gst_element_get_static_pad(src, "src");
   Seen seen;
   GstPad *pad = gst_element_get_static_pad(out, "sink");
   gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, look_at_frame, &seen, nullptr);
@@ -121,15 +136,13 @@ POINT(L8_storm) {
       case 5:
         if (random() % 4 == 0) {
           gst_element_set_state(pipeline, kStates[random() % 4]);
+          // An event that meets an element half closed fails, which the source takes for an error.
+          expect_no_error(pipeline, src);
           gst_element_set_state(pipeline, GST_STATE_PLAYING);
         }
         break;
       case 6:
         gst_element_send_event(src, gst_event_new_flush_start());
-        // As in a seek, the streaming thread comes back first: GstBaseSrc takes a negotiation that
-        // began before the flush, and whose failure it sees behind it, for an error.
-        GST_PAD_STREAM_LOCK(src_pad);
-        GST_PAD_STREAM_UNLOCK(src_pad);
         gst_element_send_event(src, gst_event_new_flush_stop(random() % 2));
         break;
       default: {
@@ -139,19 +152,8 @@ POINT(L8_storm) {
         std::this_thread::sleep_for(std::chrono::milliseconds(random() % 20));
       }
     }
-    GstBus *bus = gst_element_get_bus(pipeline);
-    while (GstMessage *message = gst_bus_pop(bus)) {
-      if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) {
-        GError *error = nullptr;
-        gchar *debug = nullptr;
-        gst_message_parse_error(message, &error, &debug);
-        fail_unless(false, "%s (%s)", error->message, debug);
-      }
-      gst_message_unref(message);
-    }
-    gst_object_unref(bus);
+    expect_no_error(pipeline, nullptr);
   }
-  gst_object_unref(src_pad);
   for (GstElement *element : {src, filter, up, out}) gst_object_unref(element);
   pipeline_free(pipeline);
 }
