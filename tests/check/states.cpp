@@ -67,7 +67,7 @@ POINT(L1_every_pair_of_states) {
         gst_element_set_state(element, from);
         gst_element_set_state(element, to);
         GstState state;
-        gst_element_get_state(element, &state, nullptr, GST_SECOND);
+        gst_element_get_state(element, &state, nullptr, kGiveUpTime);
         fail_unless(!model || state == to);
       }
     }

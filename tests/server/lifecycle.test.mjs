@@ -89,12 +89,16 @@ describe('a client that leaves', () => {
   });
   test('its picture is given up within one step', async () => {
     const server = await start({env: fakeEngine({FAKE_STEP_MILLISECONDS: '500'})});
-    const held = begin(server, {...quick, num_inference_steps: '100'});
-    await running(server, 1);
-    const left = Date.now();
-    held.hangUp();
-    await running(server, 0);
-    assert.ok(Date.now() - left < 10000, `${Date.now() - left} ms for a step of 500`);
+    let least = Infinity;
+    for (let i = 0; i < 10 && least >= 1000; i++) {  // a busy machine may spoil some, not all
+      const held = begin(server, {...quick, num_inference_steps: '1000'});
+      await running(server, 1);
+      const left = Date.now();
+      held.hangUp();
+      await running(server, 0);
+      least = Math.min(least, Date.now() - left);
+    }
+    assert.ok(least < 1000, `${least} ms for a step of 500`);
   });
   test('it is not counted as answered', async () => {
     const server = await start();

@@ -7,7 +7,7 @@ import {after, before, describe, test} from 'node:test';
 
 import {install} from './lib/packages.mjs';
 import {testPng} from './lib/png.mjs';
-import {metric, startServer, waitFor} from './lib/server.mjs';
+import {metric, patience, startServer, waitFor} from './lib/server.mjs';
 
 const browserPath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const load = existsSync(browserPath) ? install('page', {'puppeteer-core': '24.8.2'}) : undefined;
@@ -22,7 +22,8 @@ describe('the page', {skip}, () => {
     server = await startServer();
     guarded = await startServer({env: {AUTH_TOKEN: 'Sesame'}});
     const {default: puppeteer} = await load('puppeteer-core');
-    browser = await puppeteer.launch({executablePath: browserPath, args: ['--no-sandbox', '--disable-gpu']});
+    browser = await puppeteer.launch({executablePath: browserPath, args: ['--no-sandbox', '--disable-gpu'],
+                                      timeout: patience, protocolTimeout: patience});
   });
   after(async () => {
     await browser?.close();
@@ -32,6 +33,7 @@ describe('the page', {skip}, () => {
 
   async function open(url) {
     page = await browser.newPage();
+    page.setDefaultTimeout(patience);
     requested = [];
     problems = [];
     page.on('request', (request) => requested.push(request.url()));

@@ -5,6 +5,8 @@ import {createRequire} from 'node:module';
 import path from 'node:path';
 import {pathToFileURL} from 'node:url';
 
+import {patience} from './server.mjs';
+
 /** Installs {name: version} once into `folder` below LIVEPEER_TEST_PACKAGES. Returns import(), or
  *  undefined where the registry cannot be reached. */
 export function install(folder, dependencies) {
@@ -15,7 +17,7 @@ export function install(folder, dependencies) {
     mkdirSync(root, {recursive: true});
     writeFileSync(manifest, JSON.stringify({private: true, dependencies}));
     const {status, stderr} = spawnSync('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock', '--ignore-scripts'],
-                                       {cwd: root, encoding: 'utf8', timeout: 100000});
+                                       {cwd: root, encoding: 'utf8', timeout: patience});
     if (status !== 0) {
       console.log(`# npm install failed: ${(stderr ?? 'npm is missing').split('\n').slice(0, 3).join(' ')}`);
       return undefined;
