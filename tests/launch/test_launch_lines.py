@@ -47,7 +47,7 @@ def describe(pattern):
         size, times = picture_size(log), presentation_times(log)
         assert times, f"no picture came out of {path}:\n{log}"
         pts += times
-        if "audio" in run("gst-discoverer-1.0", path):
+        if "audio" in run("gst-discoverer-1.0", "-t", str(TIMEOUT), path):
             sound += presentation_times(launch(
                 f"-v filesrc location={path} ! decodebin name=d "
                 "d. ! audio/x-raw ! identity name=probe silent=false ! fakesink"))
