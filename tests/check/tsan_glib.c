@@ -20,7 +20,7 @@
     (__typeof__(&(function)))real;                          \
   })
 
-static void lost(GMutex *mutex) {
+static void released(GMutex *mutex) {
   __tsan_mutex_pre_unlock(mutex, 0);
   __tsan_mutex_post_unlock(mutex, 0);
 }
@@ -49,13 +49,13 @@ void g_mutex_unlock(GMutex *mutex) {
 }
 
 void g_cond_wait(GCond *cond, GMutex *mutex) {
-  lost(mutex);
+  released(mutex);
   REAL(g_cond_wait)(cond, mutex);
   taken(mutex);
 }
 
 gboolean g_cond_wait_until(GCond *cond, GMutex *mutex, gint64 end_time) {
-  lost(mutex);
+  released(mutex);
   const gboolean signalled = REAL(g_cond_wait_until)(cond, mutex, end_time);
   taken(mutex);
   return signalled;

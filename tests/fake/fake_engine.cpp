@@ -45,7 +45,7 @@ void Gate::pass() {
   if (!closed_) return;
   ++stopped_;
   const int openings = openings_;
-  changed_.wait_for(lock, std::chrono::seconds(20),
+  changed_.wait_for(lock, std::chrono::seconds(60),
                     [&] { return permits_ > 0 || openings_ != openings; });
   if (openings_ == openings && permits_ > 0) --permits_;
   --stopped_;
