@@ -1,4 +1,5 @@
 // Section G: model loading and sharing, and H for what goes wrong there.
+#include <algorithm>
 #include <future>
 #include <thread>
 

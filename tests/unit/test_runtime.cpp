@@ -2,6 +2,7 @@
 // of the points they prove.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <future>
 #include <random>
 #include <thread>
