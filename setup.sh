@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing on Debian 12 and builds into build/. Does nothing where that is done already.
+# Installs what is missing on Debian 12 or 13 and builds into build/. Does nothing where that is done already.
 #   setup.sh run    the plugin and what the quickstart needs
 #   setup.sh test   that, and everything the tests need
 # Needs root or sudo for the packages only.
