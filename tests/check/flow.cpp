@@ -349,8 +349,12 @@ POINT(F15_removed_from_a_running_pipeline) {
     Removal removal;
     removal.pipeline = pipeline_new(
         "videotestsrc num-buffers=10 ! video/x-raw,format=RGB,width=8,height=8 ! queue name=q ! "
-        "livepeerupscale safety-check=false max-in-flight=4 name=up ! fakesink name=out");
+        "livepeerupscale safety-check=false max-in-flight=4 name=up ! "
+        "fakesink async=false name=out");
     gst_element_set_state(removal.pipeline, GST_STATE_PLAYING);
+    // A pipeline that is still on its way to PLAYING may take the element along once more.
+    fail_unless(gst_element_get_state(removal.pipeline, nullptr, nullptr, GST_CLOCK_TIME_NONE) ==
+                GST_STATE_CHANGE_SUCCESS);
     wait_for_step();
     GstElement *queue = gst_bin_get_by_name(GST_BIN(removal.pipeline), "q");
     GstPad *pad = gst_element_get_static_pad(queue, "src");
