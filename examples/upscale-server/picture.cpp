@@ -159,6 +159,23 @@ std::string first_gif_frame(std::string_view file) {
   return kept;
 }
 
+/// Without the chunks of an animation: a file that announces one is no PNG to gdk-pixbuf where the
+/// MIME database tells the two apart. What is broken or cut off is left as it is.
+std::string still_png(std::string_view file) {
+  constexpr size_t signature = 8, name_at = 4, around_data = 12;
+  std::string kept(file.substr(0, signature));
+  try {
+    const Reader reader(file, Order::big);
+    for (size_t at = signature, length; at < file.size(); at += length) {
+      length = around_data + reader.number(at, 4);
+      const std::string_view name = file.substr(at + name_at, 4);
+      if (name != "acTL" && name != "fcTL" && name != "fdAT") kept += file.substr(at, length);
+    }
+  } catch (const std::out_of_range &) {
+  }
+  return kept;
+}
+
 }  // namespace
 
 std::optional<PictureHeader> read_picture_header(std::string_view file) {
@@ -179,10 +196,13 @@ std::optional<PictureHeader> read_picture_header(std::string_view file) {
 }
 
 BytesPtr single_picture(const PictureHeader &header, std::string_view file) {
-  const bool gif = header.format == std::string_view("GIF");
-  const std::string frame = gif ? first_gif_frame(file) : std::string();
-  const std::string_view kept = gif ? std::string_view(frame) : file;
-  return BytesPtr(g_bytes_new(kept.data(), kept.size()));
+  const auto bytes = [](std::string_view data) {
+    return BytesPtr(g_bytes_new(data.data(), data.size()));
+  };
+  const std::string_view format = header.format;
+  if (format == "GIF") return bytes(first_gif_frame(file));
+  if (format == "PNG") return bytes(still_png(file));
+  return bytes(file);
 }
 
 }  // namespace upscale_server

@@ -19,7 +19,7 @@ struct PictureHeader {
 std::optional<PictureHeader> read_picture_header(std::string_view file);
 
 /// What the decoder gets: the file itself, but of a GIF only the first frame, with its transparent
-/// pixels in the colour that the palette gives them.
+/// pixels in the colour that the palette gives them, and a PNG without its animation.
 BytesPtr single_picture(const PictureHeader &header, std::string_view file);
 
 }  // namespace upscale_server
