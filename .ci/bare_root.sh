@@ -20,17 +20,17 @@ make_root() {
   local mirror=${DEBIAN_MIRROR:-}
   # shellcheck disable=SC2016 # apt replaces what looks like a command
   [ -n "$mirror" ] ||
-    mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' | awk '$1 == "Debian" { print $2; exit }')
+    mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' | awk '$1 == "Debian" && !n++ { print $2 }')
   debootstrap --variant=minbase "$suite" "$root" "${mirror:?is empty: set DEBIAN_MIRROR}"
   # What this machine needs to reach its mirrors and registries, the root needs too.
   apt-config dump | grep -E '^Acquire::(https?|Check|Retries|ForceIPv)' >"$root/etc/apt/apt.conf.d/90host" || true
   install -D /etc/ssl/certs/ca-certificates.crt "$root/$certificates"
 }
 
-# In namespaces of its own, so that neither a mount nor a process is left when it ends, however it
-# ends. Their first shell stays, to take up orphans as an init does.
+# In namespaces of its own, so that neither a mount nor a process is left behind, also where this
+# script is killed. Their first shell stays, to take up orphans as an init does.
 in_root() {
-  unshare --mount --pid --fork --kill-child bash -euc '
+  setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child bash -euc '
     mount --rbind /dev "$1/dev"
     mount --rbind /sys "$1/sys"
     mount -t proc proc "$1/proc"
@@ -46,19 +46,21 @@ else
   root=$(mktemp -d "/var/tmp/bare-$suite.XXXXXX")
   trap 'rm -rf --one-file-system "$root"' EXIT
 fi
-log=$(mktemp "/var/tmp/bare-$suite.XXXXXX.log")
-echo "Root: $root, log: $log"
-[ -f "$root/$certificates" ] || make_root >"$log" 2>&1 || { tail "$log"; exit 1; }
+logs=$(mktemp -d "/var/tmp/bare-$suite-logs.XXXXXX")
+echo "Root: $root, logs: $logs"
+if [ ! -f "$root/$certificates" ]; then make_root >"$logs/make_root" 2>&1; fi
 cp /etc/resolv.conf /etc/hosts "$root/etc/"
 rm -rf "$root/livepeerupscale"
 git clone --quiet --no-local "$source" "$root/livepeerupscale"
 git -C "$source" log -1 --format='%h %s'
 
-failures=0
+trap 'exit 130' INT
+failures=0 number=0
 for command in "${commands[@]}"; do
   start=$SECONDS
   status=0
-  in_root "$command" >>"$log" 2>&1 || status=$?
+  log=$logs/command-$((++number))
+  in_root "$command" >"$log" 2>&1 || status=$?
   tail -n 20 "$log"
   echo "$suite: $command: exit $status after $((SECONDS - start)) s"
   failures=$((failures + (status != 0)))
