@@ -1,6 +1,7 @@
 #include "text/clip_tokenizer.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <queue>
 
 #include "io/config.h"
@@ -13,6 +14,9 @@ namespace {
 constexpr uint64_t max_file_bytes = 64 << 20;
 constexpr const char word_end[] = "</w>";
 constexpr int64_t longest_prompt = 1 << 16;
+constexpr size_t n_clip_merges = 48894;
+
+using SymbolPair = std::pair<std::string, std::string>;
 
 [[noreturn]] void damaged(const std::string &path, const std::string &problem) {
   throw Error(ErrorKind::open_read,
@@ -36,6 +40,26 @@ std::vector<std::string> byte_characters() {
 
 uint64_t pair_key(int left, int right) { return uint64_t(left) << 32 | uint32_t(right); }
 
+/// The pairs of merges.txt, by rank.
+std::vector<SymbolPair> read_merges(const std::string &path) {
+  const std::string text = read_text(path, "Tokenizer file", max_file_bytes);
+  std::vector<SymbolPair> merges;
+  int line_number = 0;
+  for (size_t begin = 0, end; begin < text.size(); begin = end + 1) {
+    end = std::min(text.find('\n', begin), text.size());
+    std::string line = text.substr(begin, end - begin);
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (++line_number == 1 || line.empty()) continue;  // the first line is "#version: ..."
+    const size_t space = line.find(' ');
+    if (space == std::string::npos || space == 0 || space + 1 == line.size() ||
+        line.find(' ', space + 1) != std::string::npos)
+      damaged(path, "does not hold two symbols in line " + std::to_string(line_number));
+    merges.emplace_back(line.substr(0, space), line.substr(space + 1));
+  }
+  if (line_number == 0) damaged(path, "is empty");
+  return merges;
+}
+
 /// A special token's text: a string, or an object with "content".
 std::string token_text(const Config &config, const std::string &key) {
   if (!config.has(key)) return {};
@@ -49,8 +73,16 @@ std::string token_text(const Config &config, const std::string &key) {
 }  // namespace
 
 ClipTokenizer::ClipTokenizer(const std::string &folder) : folder_(folder) {
-  read_vocabulary(folder + "/vocab.json");
-  read_merges(folder + "/merges.txt");
+  const std::vector<SymbolPair> merges = read_merges(folder + "/merges.txt");
+  if (merges.size() == n_clip_merges && !std::filesystem::exists(folder + "/vocab.json"))
+    number_tokens(merges);
+  else
+    read_vocabulary(folder + "/vocab.json");
+  int rank = 0;
+  for (const auto &[left, right] : merges) {
+    const uint64_t key = pair_key(symbol(left), symbol(right));
+    merges_[key] = {rank++, symbol(left + right)};
+  }
   const auto characters = byte_characters();
   for (size_t byte = 0; byte < 256; ++byte) {
     byte_symbols_[byte] = symbol(characters[byte]);
@@ -78,23 +110,19 @@ void ClipTokenizer::read_vocabulary(const std::string &path) {
   }
 }
 
-void ClipTokenizer::read_merges(const std::string &path) {
-  const std::string text = read_text(path, "Tokenizer file", max_file_bytes);
-  int line_number = 0, rank = 0;
-  for (size_t begin = 0, end; begin < text.size(); begin = end + 1) {
-    end = std::min(text.find('\n', begin), text.size());
-    std::string line = text.substr(begin, end - begin);
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (++line_number == 1 || line.empty()) continue;  // the first line is "#version: ..."
-    const size_t space = line.find(' ');
-    if (space == std::string::npos || space == 0 || space + 1 == line.size() ||
-        line.find(' ', space + 1) != std::string::npos)
-      damaged(path, "does not hold two symbols in line " + std::to_string(line_number));
-    const std::string left = line.substr(0, space), right = line.substr(space + 1);
-    const uint64_t key = pair_key(symbol(left), symbol(right));
-    merges_[key] = {rank++, symbol(left + right)};
-  }
-  if (line_number == 0) damaged(path, "is empty");
+/// As CLIP numbers them: bytes, bytes that end a word, merges, begin and end of text.
+void ClipTokenizer::number_tokens(const std::vector<SymbolPair> &merges) {
+  const auto add = [this](const std::string &token) {
+    largest_id_ = int64_t(vocabulary_.size());
+    vocabulary_.emplace(token, largest_id_);
+  };
+  auto characters = byte_characters();
+  std::sort(characters.begin(), characters.end());  // bytes that stand for themselves come first
+  for (const std::string &character : characters) add(character);
+  for (const std::string &character : characters) add(character + word_end);
+  for (const auto &[left, right] : merges) add(left + right);
+  add("<|startoftext|>");
+  add("<|endoftext|>");
 }
 
 void ClipTokenizer::read_special_tokens(const std::string &folder) {

@@ -10,7 +10,8 @@ namespace livepeer {
 
 /// CLIP's byte-pair encoding, as transformers' CLIPTokenizer does it where ftfy is not installed
 /// (so in Livepeer's runner). Reads vocab.json and merges.txt of any size, and the special tokens
-/// from special_tokens_map.json or else tokenizer_config.json.
+/// from special_tokens_map.json or else tokenizer_config.json. CLIP's own merges imply its
+/// vocabulary: beside them vocab.json may be left out.
 class ClipTokenizer {
  public:
   /// Throws Error{not_found, open_read} naming the file.
@@ -38,7 +39,7 @@ class ClipTokenizer {
   /// A part of a word: a byte or what merges made of several.
   int symbol(const std::string &text);
   void read_vocabulary(const std::string &path);
-  void read_merges(const std::string &path);
+  void number_tokens(const std::vector<std::pair<std::string, std::string>> &merges);
   void read_special_tokens(const std::string &folder);
   int64_t special_id(const std::string &token) const;
   void append_plain(const std::string &text, std::vector<int64_t> &ids) const;
