@@ -5,6 +5,17 @@
 namespace livepeer {
 namespace {
 
+/// torch.linspace in float32 as PyTorch 2 rounds it, from both ends; libtorch 1.13 rounds
+/// otherwise.
+torch::Tensor linspace(double start, double end, int64_t steps) {
+  const float first = float(start), last = float(end), step = (last - first) / float(steps - 1);
+  std::vector<float> values;
+  for (int64_t i = 0; i < steps; i++)
+    values.push_back(i < steps / 2 ? std::fma(step, float(i), first)
+                                   : std::fma(-step, float(steps - 1 - i), last));
+  return torch::tensor(values);
+}
+
 torch::Tensor squared_cosine_betas(int64_t steps) {
   const auto alpha_bar = [](double t) {
     const double c = std::cos((t + 0.008) / 1.008 * M_PI / 2);
@@ -45,9 +56,8 @@ torch::Tensor make_betas(const Config &config) {
   if (!(start >= 0 && end >= start && end < 1)) refuse("needs 0 <= beta_start <= beta_end < 1.");
 
   const auto kind = config.get<std::string>("beta_schedule", "linear");
-  if (kind == "linear") return torch::linspace(start, end, steps, torch::kFloat32);
-  if (kind == "scaled_linear")
-    return torch::linspace(std::sqrt(start), std::sqrt(end), steps, torch::kFloat32).pow(2);
+  if (kind == "linear") return linspace(start, end, steps);
+  if (kind == "scaled_linear") return linspace(std::sqrt(start), std::sqrt(end), steps).pow(2);
   if (kind == "squaredcos_cap_v2") return squared_cosine_betas(steps);
   refuse("has the unknown beta_schedule '" + kind +
          "'; supported are linear, scaled_linear and squaredcos_cap_v2.");
