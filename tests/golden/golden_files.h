@@ -2,22 +2,16 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <string>
 
 #include "io/config.h"
 
 namespace livepeer {
 
-/// Path of a file of the golden data, which lives beside the source tree (or where the environment
-/// variable LIVEPEER_SHARED says).
+/// Path of a file of the golden data.
 inline std::string golden_path(const std::string &relative) {
-  const char *shared = std::getenv("LIVEPEER_SHARED");
-  return std::string(shared ? shared : "../shared") + "/goldens/" + relative;
+  return std::string(GOLDEN_DATA "/") + relative;
 }
-
-inline bool have_goldens() { return std::filesystem::exists(golden_path("cases.json")); }
 
 /// The entry of cases.json.
 inline nlohmann::json golden_case(const std::string &id) {
@@ -28,8 +22,3 @@ inline nlohmann::json golden_case(const std::string &id) {
 }
 
 }  // namespace livepeer
-
-#define REQUIRE_GOLDENS()                                                    \
-  if (!livepeer::have_goldens())                                             \
-  GTEST_SKIP() << "the golden data are not at " << livepeer::golden_path("") \
-               << "; set LIVEPEER_SHARED to the folder that holds goldens/"

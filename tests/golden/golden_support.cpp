@@ -1,5 +1,7 @@
 #include "golden/golden_support.h"
 
+#include <glib.h>
+
 #include "weights/weight_source.h"
 
 namespace livepeer {
@@ -19,6 +21,15 @@ void expect_close(const torch::Tensor &actual, const torch::Tensor &expected, do
   EXPECT_TRUE(difference <= tolerance * reference.abs().max().item<double>())
       << what << ": differs by " << difference << " at most, of a largest value of "
       << reference.abs().max().item<double>();
+}
+
+std::string sha256(const torch::Tensor &values) {
+  const torch::Tensor plain = values.contiguous();
+  gchar *sum = g_compute_checksum_for_data(
+      G_CHECKSUM_SHA256, static_cast<const guchar *>(plain.data_ptr()), plain.nbytes());
+  std::string result = sum;
+  g_free(sum);
+  return result;
 }
 
 }  // namespace livepeer

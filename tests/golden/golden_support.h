@@ -12,6 +12,9 @@ namespace livepeer {
 
 std::map<std::string, torch::Tensor> golden_tensors(const std::string &relative);
 
+/// Of the values as they lie in memory, row by row.
+std::string sha256(const torch::Tensor &values);
+
 /// Fails where `actual` is not within `tolerance` x the largest absolute value of `expected`.
 void expect_close(const torch::Tensor &actual, const torch::Tensor &expected, double tolerance,
                   const std::string &what);

@@ -4,7 +4,6 @@
 test_case_list.py CASES_JSON PROGRAM...
 """
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,9 +15,6 @@ def plain(name):
 
 def main():
     cases, programs = sys.argv[1], sys.argv[2:]
-    if not os.path.exists(cases):
-        print("the golden data are not there:", cases)
-        return 77
     tests = []
     for program in programs:
         suite = ""

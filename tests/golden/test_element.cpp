@@ -75,7 +75,6 @@ class ElementGolden : public testing::TestWithParam<PictureCase> {
 };
 
 TEST_P(ElementGolden, PictureIsThatOfDiffusers) {
-  REQUIRE_GOLDENS();
   const auto &[id, threads] = GetParam();
   const nlohmann::json entry = golden_case(id);
   expect_same_picture(upscale_png(entry, threads), entry.at("output_png").at(0));
@@ -86,7 +85,6 @@ INSTANTIATE_TEST_SUITE_P(Cases, ElementGolden, picture_cases(), picture_case_nam
 
 /// diffusers makes such pictures smaller first; here every input gets exactly four times its size.
 TEST(ElementSizes, pipe_23x18_resize) {
-  REQUIRE_GOLDENS();
   gst_init(nullptr, nullptr);
   const nlohmann::json entry = golden_case("pipe_23x18_resize");
   const Frame low_res = test::read_picture(golden_path(entry.at("input_png")));

@@ -15,9 +15,12 @@ constexpr double tolerance = 1e-5;
 class SafetyCheckerGolden : public testing::Test {
  protected:
   void SetUp() override {
-    REQUIRE_GOLDENS();
     case_ = golden_case("safety_checker");
     tensors_ = golden_tensors(case_.at("file"));
+    std::vector<torch::Tensor> pictures;
+    for (const auto &image : case_.at("images"))
+      pictures.push_back(tensors_.at(image.at("tensor").get<std::string>() + ".pixel_values"));
+    pixel_values_ = torch::stack(pictures);
   }
 
   Config read_config(const std::string &name) const {
@@ -54,13 +57,14 @@ class SafetyCheckerGolden : public testing::Test {
   const torch::NoGradGuard no_grad_;
   nlohmann::json case_;
   std::map<std::string, torch::Tensor> tensors_;
+  torch::Tensor pixel_values_;  ///< of all pictures
 };
 
 TEST_F(SafetyCheckerGolden, NetworkIsThatOfTransformers) {
   const auto network = checker();
   for (const int count : {1, 2}) {
     const ThreadCount threads(count);
-    const auto embeddings = network->embed(tensors_.at("pixel_values"));
+    const auto embeddings = network->embed(pixel_values_);
     expect_close(embeddings, tensors_.at("image_embeds"), tolerance, "image_embeds");
     expect_close(concept_cosines(embeddings, network->concept_embeds()), tensors_.at("cos"),
                  tolerance, "cos");
@@ -79,13 +83,13 @@ TEST_F(SafetyCheckerGolden, VisionStagesAreThoseOfTransformers) {
        {path + "encoder.layers.2", tensors_.at("vision.last_hidden_state.row0")},
        {"pooler_output", tensors_.at("vision.pooler_output").narrow(0, 0, 1)}},
       tolerance);
-  checker()->embed(tensors_.at("pixel_values").narrow(0, 0, 1));
+  checker()->embed(pixel_values_.narrow(0, 0, 1));
   EXPECT_EQ(stages.missed(), std::vector<std::string>());
 }
 
 TEST_F(SafetyCheckerGolden, ScoresAndFlagsOfPictures) {
   const auto network = checker();
-  const auto embeddings = network->embed(tensors_.at("pixel_values"));
+  const auto embeddings = network->embed(pixel_values_);
   for (size_t i = 0; i < case_.at("per_image").size(); ++i) {
     const auto &expected = case_.at("per_image")[i];
     const std::string picture = case_.at("images")[i].at("input_png");
@@ -142,7 +146,7 @@ TEST_F(SafetyCheckerGolden, PreprocessingAtTheRealSize) {
   const CLIPImageProcessor processor({config, "224"});
   const auto pixels =
       processor(test::read_picture(golden_path(case_.at("clip224_input")))).squeeze(0);
-  EXPECT_TRUE(at::equal(pixels.to(torch::kHalf), tensors_.at("clip224.96x150.pixel_values_f16")));
+  EXPECT_EQ(sha256(pixels.to(torch::kHalf)), case_.at("clip224_sha256"));
 }
 
 }  // namespace

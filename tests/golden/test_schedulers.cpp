@@ -51,7 +51,6 @@ void compare_run(const nlohmann::json &entry, const Tensors &tensors, const std:
 class SchedulerGolden : public testing::TestWithParam<std::pair<const char *, const char *>> {};
 
 TEST_P(SchedulerGolden, TrajectoryEqualsDiffusers) {
-  REQUIRE_GOLDENS();
   const auto [file, name] = GetParam();
   static std::map<std::string, Tensors> cache;
   if (!cache.count(file))
@@ -106,7 +105,6 @@ INSTANTIATE_TEST_SUITE_P(Cases, SchedulerGolden, testing::ValuesIn(scenarios()),
                          });
 
 TEST(SchedulerGoldens, EveryCaseIsRun) {
-  REQUIRE_GOLDENS();
   size_t count = 0;
   for (const char *file : {"schedulers", "schedulers_zero_snr"})
     count += golden_case(file).at("schedulers").size();
@@ -114,7 +112,6 @@ TEST(SchedulerGoldens, EveryCaseIsRun) {
 }
 
 TEST(NoiseScheduleGolden, TablesEqualDiffusers) {
-  REQUIRE_GOLDENS();
   const Tensors plain = golden_tensors("tensors/schedulers.safetensors");
   const Tensors zero = golden_tensors("tensors/schedulers_zero_snr.safetensors");
   nlohmann::json values = golden_case("schedulers").at("base_config");
@@ -129,7 +126,6 @@ TEST(NoiseScheduleGolden, TablesEqualDiffusers) {
 }
 
 TEST(NoiseScheduleGolden, ddpm_add_noise) {
-  REQUIRE_GOLDENS();
   const Tensors tensors = golden_tensors("tensors/ddpm_add_noise.safetensors");
   const NoiseSchedule schedule(
       Config::read(golden_path("tiny-upscaler/low_res_scheduler/scheduler_config.json")));

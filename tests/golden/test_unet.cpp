@@ -8,15 +8,12 @@ namespace livepeer {
 namespace {
 
 constexpr double float32_tolerance = 1e-5;
-/// What diffusers itself loses in bfloat16.
-constexpr double bfloat16_relative_rms = 1.8e-2;
+/// diffusers itself loses up to 1.55e-2 in bfloat16.
+constexpr double bfloat16_relative_rms = 1.6e-2;
 /// The sinusoids' arguments reach 1000: the last bits differ between instruction sets.
 constexpr double time_proj_tolerance = 1e-4;
 
-class UNetGolden : public testing::TestWithParam<std::tuple<std::string, NetworkRun>> {
- protected:
-  void SetUp() override { REQUIRE_GOLDENS(); }
-};
+class UNetGolden : public testing::TestWithParam<std::tuple<std::string, NetworkRun>> {};
 
 TEST_P(UNetGolden, OutputIsThatOfDiffusers) {
   const auto &[id, run] = GetParam();
@@ -54,7 +51,6 @@ INSTANTIATE_TEST_SUITE_P(
 
 /// What both halves of a guided evaluation have in common is computed once.
 TEST(UNetGuidance, EqualsTwoEvaluations) {
-  REQUIRE_GOLDENS();
   const auto tensors = golden_tensors(golden_case("unet_16x16").at("file"));
   const torch::NoGradGuard no_grad;
   const auto unet =
@@ -77,17 +73,11 @@ TEST(UNetGuidance, EqualsTwoEvaluations) {
 class UNetStagesGolden : public testing::TestWithParam<NetworkRun> {};
 
 TEST_P(UNetStagesGolden, EachModuleGivesWhatItGivesInDiffusers) {
-  REQUIRE_GOLDENS();
   const auto entry = golden_case("unet_blocks_16x16");
   auto expected = golden_tensors(entry.at("file"));
   const auto sample = expected.at("in.sample"), text = expected.at("in.encoder_hidden_states");
   expected.erase("in.sample");
   expected.erase("in.encoder_hidden_states");
-  // What the down blocks hand to the up blocks last is what their downsampler returns.
-  for (const std::string block : {"down_blocks.0", "down_blocks.1", "down_blocks.2"}) {
-    EXPECT_TRUE(at::equal(expected.at(block + ".res2"), expected.at(block + ".downsamplers.0")));
-    expected.erase(block + ".res2");
-  }
 
   const ThreadCount threads(GetParam().threads);
   const torch::NoGradGuard no_grad;
@@ -103,7 +93,6 @@ INSTANTIATE_TEST_SUITE_P(unet_blocks_16x16, UNetStagesGolden, testing::ValuesIn(
                          [](const auto &info) { return info.param.name; });
 
 TEST(TimeProjectionGolden, time_proj) {
-  REQUIRE_GOLDENS();
   const auto tensors = golden_tensors(golden_case("time_proj").at("file"));
   const auto &timesteps = tensors.at("timesteps");
   for (const auto &[name, dim] : {std::pair("tiny_16", 16), std::pair("real_256", 256)}) {

@@ -9,14 +9,9 @@ namespace livepeer {
 namespace {
 
 constexpr double float32_tolerance = 1e-5;
-/// What bfloat16 may lose. The first is what diffusers loses, and less than is lost here in three
-/// cases of four (7e-3 .. 9e-3). The others are cases in which rounding nothing but the weights to
-/// bfloat16, and computing in float32, already costs 1.13e-2 (decoding 6x4) and up to 1.03e-2
-/// (encoding); they lose 1.74e-2 and up to 1.48e-2, libtorch's own bfloat16 operators 2.4e-2
-/// and 1.9e-2. What diffusers loses with AutoencoderTiny is not known; here it is 0.97e-2 to
-/// 1.38e-2.
-constexpr double decoding_rms = 1.1e-2, smallest_decoding_rms = 1.8e-2, encoding_rms = 1.55e-2,
-                 tiny_rms = 1.5e-2;
+/// What bfloat16 may lose. diffusers loses up to 0.91e-2 decoding, 1.21e-2 encoding, and 0.95e-2
+/// with AutoencoderTiny; rounding nothing but the weights costs half of that.
+constexpr double decoding_rms = 1.1e-2, encoding_rms = 1.55e-2, tiny_rms = 1.1e-2;
 
 std::vector<NetworkRun> all_runs() {
   auto runs = float32_runs();
@@ -41,15 +36,13 @@ void expect_output(const NetworkRun &run, const torch::Tensor &actual,
 class VaeDecodeGolden : public testing::TestWithParam<CaseAndRun> {};
 
 TEST_P(VaeDecodeGolden, OutputIsThatOfDiffusers) {
-  REQUIRE_GOLDENS();
   const auto &[id, run] = GetParam();
   const auto tensors = golden_tensors(golden_case(id).at("file"));
   const ThreadCount threads(run.threads);
   const torch::NoGradGuard no_grad;
   const auto vae = load_network<AutoencoderKL>("tiny-upscaler/vae", run);
   EXPECT_EQ(vae->scaling_factor(), 0.08333);
-  expect_output(run, vae->decode(tensors.at("z"), {}), tensors.at("sample"),
-                id == "vae_decode_b2_6x4" ? smallest_decoding_rms : decoding_rms, id);
+  expect_output(run, vae->decode(tensors.at("z"), {}), tensors.at("sample"), decoding_rms, id);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, VaeDecodeGolden,
@@ -60,7 +53,6 @@ INSTANTIATE_TEST_SUITE_P(Cases, VaeDecodeGolden,
                          name_of);
 
 TEST(VaeStagesGolden, vae_decode_8x8_blocks) {
-  REQUIRE_GOLDENS();
   auto expected = golden_tensors(golden_case("vae_decode_8x8_blocks").at("file"));
   const auto z = expected.at("z");
   expected.erase("z");
@@ -75,7 +67,6 @@ TEST(VaeStagesGolden, vae_decode_8x8_blocks) {
 }
 
 TEST(VaeLegacyKeysGolden, vae_legacy_keys) {
-  REQUIRE_GOLDENS();
   const auto entry = golden_case("vae_legacy_keys");
   const auto tensors = golden_tensors(entry.at("file"));
   const torch::NoGradGuard no_grad;
@@ -87,7 +78,6 @@ TEST(VaeLegacyKeysGolden, vae_legacy_keys) {
 class VaeEncodeGolden : public testing::TestWithParam<CaseAndRun> {};
 
 TEST_P(VaeEncodeGolden, OutputIsThatOfDiffusers) {
-  REQUIRE_GOLDENS();
   const auto &[id, run] = GetParam();
   const auto tensors = golden_tensors(golden_case(id).at("file"));
   const ThreadCount threads(run.threads);
@@ -112,7 +102,6 @@ INSTANTIATE_TEST_SUITE_P(Cases, VaeEncodeGolden,
 class VaeTinyGolden : public testing::TestWithParam<NetworkRun> {};
 
 TEST_P(VaeTinyGolden, autoencoder_tiny) {
-  REQUIRE_GOLDENS();
   const auto entry = golden_case("autoencoder_tiny");
   const auto tensors = golden_tensors(entry.at("file"));
   const auto &run = GetParam();

@@ -1,7 +1,7 @@
 // Slots, progress, clients that leave, time limits, signals, options.
 import assert from 'node:assert/strict';
 import {spawnSync} from 'node:child_process';
-import {chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs';
+import {chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs';
 import http from 'node:http';
 import {networkInterfaces, tmpdir} from 'node:os';
 import path from 'node:path';
@@ -333,9 +333,7 @@ describe('options and environment', () => {
 });
 
 describe('a model folder as it is downloaded', () => {
-  const shared = process.env.LIVEPEER_SHARED ?? fileURLToPath(new URL('../../../shared', import.meta.url));
-  const folder = path.join(shared, 'goldens', 'tiny-upscaler');
-  const skip = !existsSync(folder) && `${folder} is missing`;
+  const folder = fileURLToPath(new URL('../golden/data/tiny-upscaler', import.meta.url));
   const id = 'stabilityai/stable-diffusion-x4-upscaler';
   async function assertServes(options) {
     const server = await start(options);
@@ -343,8 +341,8 @@ describe('a model folder as it is downloaded', () => {
     const answer = await upscale(server, {...quick, image: testPng(16, 16), num_inference_steps: '2', model_id: id});
     assert.equal(answer.status, 200, answer.text);
   }
-  test('--model and --model-id', {skip}, () => assertServes({args: ['--model', folder, '--model-id', id]}));
-  test('MODEL_DIR and MODEL_ID, as a node sets them', {skip}, async () => {
+  test('--model and --model-id', () => assertServes({args: ['--model', folder, '--model-id', id]}));
+  test('MODEL_DIR and MODEL_ID, as a node sets them', async () => {
     const root = mkdtempSync(path.join(tmpdir(), 'upscale-models-'));
     const repository = path.join(root, `models--${id.replace('/', '--')}`);
     for (const part of ['refs', 'snapshots']) mkdirSync(path.join(repository, part), {recursive: true});
