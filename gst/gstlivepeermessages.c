@@ -33,6 +33,32 @@ GstMessage *gst_livepeer_message_new_step(GstObject *src, GstClockTime timestamp
                              timestamp, "fraction", G_TYPE_DOUBLE, fraction, NULL));
 }
 
+static const GstStructure *named(GstMessage *message, const gchar *name) {
+  const GstStructure *structure = gst_message_get_structure(message);
+
+  if (GST_MESSAGE_TYPE(message) != GST_MESSAGE_ELEMENT) return NULL;
+  return structure && gst_structure_has_name(structure, name) ? structure : NULL;
+}
+
+gboolean gst_livepeer_message_parse_step(GstMessage *message, GstClockTime *timestamp,
+                                         gdouble *fraction) {
+  const GstStructure *structure = named(message, GST_LIVEPEER_UPSCALE_STEP_MESSAGE);
+
+  if (structure == NULL) return FALSE;
+  if (timestamp) gst_structure_get_uint64(structure, "timestamp", timestamp);
+  if (fraction) gst_structure_get_double(structure, "fraction", fraction);
+  return TRUE;
+}
+
+gboolean gst_livepeer_message_parse_safety(GstMessage *message, gboolean *nsfw, gdouble *score) {
+  const GstStructure *structure = named(message, GST_LIVEPEER_UPSCALE_MESSAGE);
+
+  if (structure == NULL) return FALSE;
+  if (nsfw) gst_structure_get_boolean(structure, "nsfw", nsfw);
+  if (score) gst_structure_get_double(structure, "nsfw-score", score);
+  return TRUE;
+}
+
 GstMessage *gst_livepeer_message_new_progress(GstObject *src, GstProgressType type,
                                               const gchar *code, gint percent, const gchar *text) {
   GstMessage *message = gst_message_new_progress(src, type, code, text);

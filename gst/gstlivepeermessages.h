@@ -20,6 +20,16 @@ GstMessage *gst_livepeer_message_new_upscale(GstObject *src, const GstLivepeerUp
 GST_LIVEPEER_API
 GstMessage *gst_livepeer_message_new_step(GstObject *src, GstClockTime timestamp, gdouble fraction);
 
+/** FALSE: @message is not about a step. @timestamp and @fraction may be %NULL. */
+GST_LIVEPEER_API
+gboolean gst_livepeer_message_parse_step(GstMessage *message, GstClockTime *timestamp,
+                                         gdouble *fraction);
+
+/** The safety checker's verdict on a frame. FALSE: @message is not about a frame. @nsfw and @score
+ * may be %NULL. */
+GST_LIVEPEER_API
+gboolean gst_livepeer_message_parse_safety(GstMessage *message, gboolean *nsfw, gdouble *score);
+
 /** A PROGRESS message whose structure also has the int field `percent`. */
 GST_LIVEPEER_API
 GstMessage *gst_livepeer_message_new_progress(GstObject *src, GstProgressType type,

@@ -1,10 +1,7 @@
 #pragma once
 
-/* Helper library around the livepeerupscale element: caps, frames, plain scaling, meta, messages.
- * For applications that read what the element did to a frame, and for the element itself. */
+/* What the livepeerupscale element tells of a frame: the meta on its buffer and the messages on the
+ * bus. For applications, and for the element itself. */
 
-#include "gst/gstlivepeercaps.h"
-#include "gst/gstlivepeerframe.h"
 #include "gst/gstlivepeermessages.h"
 #include "gst/gstlivepeermeta.h"
-#include "gst/gstlivepeerscaler.h"

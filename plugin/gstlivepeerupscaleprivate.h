@@ -6,8 +6,11 @@
 #include <optional>
 
 #include "gst/livepeerupscale.h"
+#include "gstlivepeercaps.h"
+#include "gstlivepeerframe.h"
 #include "gstlivepeerlive.h"
 #include "gstlivepeerload.h"
+#include "gstlivepeerscaler.h"
 #include "gstlivepeersettings.h"
 #include "gstlivepeerupscale.h"
 #include "runtime/runtime.h"

@@ -5,6 +5,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "gst/livepeerupscale.h"
 #include "warm_model.h"
 
 namespace upscale_server {
@@ -94,16 +95,12 @@ BytesPtr take_png(GstElement *pipeline) {
 }
 
 /// Reads the element's own messages: steps made, and the judgement on the frame.
-void read_element_message(const GstStructure *structure, const UpscaleJob::Progress &progress,
+void read_element_message(GstMessage *message, const UpscaleJob::Progress &progress,
                           JobResult &result) {
   double fraction = 0;
   gboolean nsfw = FALSE;
-  if (gst_structure_has_name(structure, "livepeer-upscale-step") &&
-      gst_structure_get_double(structure, "fraction", &fraction))
-    progress(fraction);
-  if (gst_structure_has_name(structure, "livepeer-upscale") &&
-      gst_structure_get_boolean(structure, "nsfw", &nsfw))
-    result.nsfw = nsfw;
+  if (gst_livepeer_message_parse_step(message, nullptr, &fraction)) progress(fraction);
+  if (gst_livepeer_message_parse_safety(message, &nsfw, nullptr)) result.nsfw = nsfw;
 }
 
 }  // namespace
@@ -163,7 +160,7 @@ JobResult UpscaleJob::watch(GstElement *pipeline, const Progress &progress) {
         result.outcome = Outcome::cancelled;
         return result;
       case GST_MESSAGE_ELEMENT:
-        read_element_message(gst_message_get_structure(message), progress, result);
+        read_element_message(message, progress, result);
         break;
       default:
         result.png = take_png(pipeline);

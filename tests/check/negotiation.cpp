@@ -1,6 +1,7 @@
 // Section D: negotiation.
 #include <gst/base/gstbasetransform.h>
 
+#include "gstlivepeercaps.h"
 #include "support.h"
 
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "gst/gstlivepeerprelude.h"
+#include <gst/video/video.h>
 
 G_BEGIN_DECLS
 
@@ -30,7 +30,6 @@ G_BEGIN_DECLS
  *
  * Returns: (transfer full): caps, maybe empty
  */
-GST_LIVEPEER_API
 GstCaps *gst_livepeer_upscale_transform_caps(GstPadDirection direction, GstCaps *caps);
 
 G_END_DECLS

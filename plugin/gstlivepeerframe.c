@@ -1,4 +1,4 @@
-#include "gst/gstlivepeerframe.h"
+#include "gstlivepeerframe.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "gst/gstlivepeerprelude.h"
+#include <gst/video/video.h>
 
 G_BEGIN_DECLS
 
@@ -14,15 +14,12 @@ typedef struct _GstLivepeerScaler GstLivepeerScaler;
  *
  * Returns: (transfer full): a scaler; free it with gst_livepeer_scaler_free()
  */
-GST_LIVEPEER_API
 GstLivepeerScaler *gst_livepeer_scaler_new(GstVideoFormat format, gint in_width, gint in_height,
                                            gint out_width, gint out_height);
 
-GST_LIVEPEER_API
 void gst_livepeer_scaler_free(GstLivepeerScaler *scaler);
 
 /** Scales the pixels at @in into @out. */
-GST_LIVEPEER_API
 void gst_livepeer_scaler_process(GstLivepeerScaler *scaler, const guint8 *in, guint8 *out);
 
 G_END_DECLS

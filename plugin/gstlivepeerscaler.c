@@ -1,4 +1,4 @@
-#include "gst/gstlivepeerscaler.h"
+#include "gstlivepeerscaler.h"
 
 struct _GstLivepeerScaler {
   GstVideoInfo in, out;

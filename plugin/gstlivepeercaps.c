@@ -1,4 +1,4 @@
-#include "gst/gstlivepeercaps.h"
+#include "gstlivepeercaps.h"
 
 #define FACTOR GST_LIVEPEER_UPSCALE_FACTOR
 
