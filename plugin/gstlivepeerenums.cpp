@@ -55,3 +55,9 @@ DEFINE_ENUM(gst_livepeer_safety_action_get_type, "GstLivepeerSafetyAction",
             VALUE(SafetyAction::blur, "Blur flagged frames", "blur"),
             VALUE(SafetyAction::drop, "Drop flagged frames", "drop"),
             VALUE(SafetyAction::error, "End the stream with an error", "error"))
+
+DEFINE_ENUM(gst_livepeer_fallback_get_type, "GstLivepeerFallback",
+            VALUE(Fallback::none, "End the stream with an error", "none"),
+            VALUE(Fallback::scale, "Scale frames plainly until the engine works again", "scale"),
+            VALUE(Fallback::local, "Use the local model where another machine fails; else as scale",
+                  "local"))

@@ -1,9 +1,10 @@
-/* How frames go through the livepeerupscale element: the streaming thread takes them in, waits for
- * the oldest job when enough are in flight, and is the only one that pushes. */
+/* The sink side of the livepeerupscale element: takes frames in, and hands them and the serialized
+ * events between them to the source pad's task. */
+#include <gst/video/navigation.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "gstlivepeererror.h"
 #include "gstlivepeerupscaleprivate.h"
@@ -12,55 +13,48 @@
 
 using livepeer::Error;
 using livepeer::ErrorKind;
-using livepeer::Frame;
 using livepeer::JobRequest;
-using livepeer::JobResult;
 
 namespace {
 
 GstBaseTransformClass *parent_transform = nullptr;
 
-/// Runs `body`; an exception becomes the stream's one error.
-template <typename Body>
-GstFlowReturn guarded(GstLivepeerUpscale *self, const char *doing, Body body) {
-  State *state = self->state;
-  try {
-    return body();
-  } catch (...) {
-    const Error error = livepeer::current_error(doing);
-    std::shared_ptr<LoadReporter> reporter;
-    {
-      std::lock_guard<std::mutex> lock(state->lock);
-      reporter = state->reporter;
-    }
-    if (!reporter || reporter->claim_error()) gst_livepeer_post_error(GST_ELEMENT(self), error);
-    return GST_FLOW_ERROR;
-  }
-}
+/// A latency that can be added to any time without an overflow: 146 years.
+constexpr GstClockTime kMostLatency = GstClockTime(1) << 62;
 
-/// The pixels of a buffer as the engine takes them.
-Frame read_frame(GstLivepeerUpscale *self, GstBuffer *buffer) {
-  GstVideoInfo *info = &GST_VIDEO_FILTER(self)->in_info;
+/// The pixels of a buffer as the engine takes them, and its alpha where it has one.
+void read_frame(GstLivepeerUpscale *self, GstBuffer *buffer, livepeer::Frame &frame,
+                std::vector<guint8> &alpha) {
+  GstVideoInfo *info = &self->internals->negotiated.in;
+  frame = livepeer::Frame(GST_VIDEO_INFO_WIDTH(info), GST_VIDEO_INFO_HEIGHT(info));
+  if (GST_VIDEO_INFO_HAS_ALPHA(info)) alpha.resize(size_t(frame.width) * size_t(frame.height));
   GstVideoFrame mapped;
   if (!gst_video_frame_map(&mapped, info, buffer, GST_MAP_READ))
     throw Error(ErrorKind::failed, "An input buffer cannot be read",
                 std::to_string(gst_buffer_get_size(buffer)) + " bytes, " +
                     std::to_string(GST_VIDEO_INFO_SIZE(info)) + " expected");
-  Frame frame(GST_VIDEO_INFO_WIDTH(info), GST_VIDEO_INFO_HEIGHT(info));
   gst_livepeer_frame_get_rgb(&mapped, frame.pixels.data());
-  if (GST_VIDEO_INFO_HAS_ALPHA(info)) {
-    std::vector<guint8> alpha(size_t(frame.width) * size_t(frame.height));
-    gst_livepeer_frame_get_alpha(&mapped, alpha.data());
-    gst_livepeer_fill_transparent(frame.pixels.data(), alpha.data(), frame.width, frame.height);
-  }
+  if (!alpha.empty()) gst_livepeer_frame_get_alpha(&mapped, alpha.data());
   gst_video_frame_unmap(&mapped);
-  return frame;
+  if (!alpha.empty())
+    gst_livepeer_fill_transparent(frame.pixels.data(), alpha.data(), frame.width, frame.height);
 }
 
-/// The latency that this element adds to a live pipeline.
-GstClockTime own_latency(GstLivepeerUpscale *self) {
-  const GstClockTime set = self->settings->get().latency;
-  return set ? set : self->state->latency.get();
+/// Timestamps, flags and metas of a buffer, and nothing that holds its memory.
+BufferPtr shell_of(GstBuffer *input) {
+  GstBuffer *shell = gst_buffer_new();
+  gst_buffer_copy_into(
+      shell, input,
+      GstBufferCopyFlags(GST_BUFFER_COPY_FLAGS | GST_BUFFER_COPY_TIMESTAMPS | GST_BUFFER_COPY_META),
+      0, gsize(-1));
+  const auto drop_references = [](GstBuffer *, GstMeta **meta, gpointer) -> gboolean {
+    if (gst_meta_api_type_has_tag((*meta)->info->api,
+                                  g_quark_from_static_string(GST_META_TAG_MEMORY_REFERENCE_STR)))
+      *meta = nullptr;
+    return TRUE;
+  };
+  gst_buffer_foreach_meta(shell, drop_references, nullptr);
+  return BufferPtr(shell);
 }
 
 /// Asks upstream, and adds this element's latency where upstream is live.
@@ -70,11 +64,11 @@ gboolean query_latency(GstLivepeerUpscale *self, GstQuery *query) {
   GstClockTime min, max;
   gst_query_parse_latency(query, &live, &min, &max);
   {
-    std::lock_guard<std::mutex> lock(self->state->lock);
-    self->state->live = live;
+    std::lock_guard<std::mutex> lock(self->internals->shared.lock);
+    self->internals->shared.values.live = live;
   }
   if (!live) return TRUE;
-  const GstClockTime ours = own_latency(self);
+  const GstClockTime ours = gst_livepeer_upscale_own_latency(self);
   GST_DEBUG_OBJECT(self, "adding a latency of %" GST_TIME_FORMAT, GST_TIME_ARGS(ours));
   gst_query_set_latency(query, live, min + ours,
                         GST_CLOCK_TIME_IS_VALID(max) ? max + ours : GST_CLOCK_TIME_NONE);
@@ -85,10 +79,10 @@ gboolean query_latency(GstLivepeerUpscale *self, GstQuery *query) {
 GstClockTime known_latency(GstLivepeerUpscale *self) {
   std::optional<bool> live;
   {
-    std::lock_guard<std::mutex> lock(self->state->lock);
-    live = self->state->live;
+    std::lock_guard<std::mutex> lock(self->internals->shared.lock);
+    live = self->internals->shared.values.live;
   }
-  if (live) return *live ? own_latency(self) : 0;
+  if (live) return *live ? gst_livepeer_upscale_own_latency(self) : 0;
   GstQuery *query = gst_query_new_latency();
   GstClockTime min = 0;
   if (query_latency(self, query)) gst_query_parse_latency(query, nullptr, &min, nullptr);
@@ -97,153 +91,60 @@ GstClockTime known_latency(GstLivepeerUpscale *self) {
 }
 
 /// The question that the worker asks when it is about to start the frame.
-std::function<bool(std::chrono::nanoseconds)> lateness_check(State *state, const Pending &pending) {
+std::function<bool(std::chrono::nanoseconds)> lateness_check(GstLivepeerUpscale *self,
+                                                             const Pending &pending) {
   if (pending.settings.late_policy == LatePolicy::wait) return {};
-  // A finished frame leaves with the next one's arrival when several are in flight.
-  const GstClockTime duration = GST_BUFFER_DURATION(pending.input.get());
-  const GstClockTime margin =
-      state->max_in_flight > 1 && GST_CLOCK_TIME_IS_VALID(duration) ? duration : 0;
-  return [timing = state->timing, running_time = pending.running_time, latency = pending.latency,
-          margin](std::chrono::nanoseconds mean) {
+  return [timing = self->internals->timing, running_time = pending.running_time,
+          latency = pending.latency](std::chrono::nanoseconds from_now) {
     GstClockTimeDiff late;
-    const auto needed = mean + mean / 10 + std::chrono::nanoseconds(mean.count() ? margin : 0);
-    return timing->lateness(running_time, latency, needed, &late) && late > 0;
+    return timing->lateness(running_time, latency, from_now, &late) && late > 0;
   };
 }
 
-GstFlowReturn take_in(GstLivepeerUpscale *self, GstBuffer *input, bool discont) {
-  State *state = self->state;
+std::unique_ptr<Pending> take_in(GstLivepeerUpscale *self, GstBuffer *input) {
   const GstSegment *segment = &GST_BASE_TRANSFORM(self)->segment;
-  const GstClockTime pts = GST_BUFFER_PTS(input);
   const bool timed = segment->format == GST_FORMAT_TIME;
-
-  Pending pending;
-  pending.input.reset(input);
-  pending.running_time =
+  const GstClockTime pts = GST_BUFFER_PTS(input);
+  auto pending = std::make_unique<Pending>();
+  JobRequest request;
+  read_frame(self, input, request.low_res, pending->alpha);
+  pending->input = shell_of(input);
+  pending->segment = *segment;
+  pending->running_time =
       timed ? gst_segment_to_running_time(segment, GST_FORMAT_TIME, pts) : GST_CLOCK_TIME_NONE;
   const GstClockTime stream_time =
       timed ? gst_segment_to_stream_time(segment, GST_FORMAT_TIME, pts) : GST_CLOCK_TIME_NONE;
   if (GST_CLOCK_TIME_IS_VALID(stream_time)) gst_object_sync_values(GST_OBJECT(self), stream_time);
-  pending.settings = self->settings->get();
-  pending.latency = pending.settings.late_policy == LatePolicy::wait ? 0 : known_latency(self);
+  const Settings &settings = pending->settings = self->internals->settings.get();
+  pending->latency = settings.late_policy == LatePolicy::wait ? 0 : known_latency(self);
+  self->internals->timing->set_base_time(gst_element_get_base_time(GST_ELEMENT(self)));
 
-  Frame low_res = read_frame(self, input);
-  if (segment->flags & GST_SEGMENT_FLAG_TRICKMODE) {
-    pending.low_res = std::move(low_res);
-    std::lock_guard<std::mutex> lock(state->lock);
-    ++state->frames_in;
-    state->pending.push_back(std::move(pending));
-    return GST_FLOW_OK;
-  }
+  request.reuse_threshold = settings.reuse_threshold;
+  SinkState &sink = self->internals->sink;
+  request.discontinuity = std::exchange(sink.new_picture, false) || GST_BUFFER_IS_DISCONT(input);
+  if (std::exchange(sink.dropped, false))
+    GST_BUFFER_FLAG_SET(pending->input.get(), GST_BUFFER_FLAG_DISCONT);
+  request.plain = segment->flags & GST_SEGMENT_FLAG_TRICKMODE;
+  request.drop_if_late = settings.late_policy == LatePolicy::drop;
+  if (GST_CLOCK_TIME_IS_VALID(stream_time)) request.time = std::chrono::nanoseconds(stream_time);
+  // The first frame, for which everything has to be made ready, is never late.
+  if (!std::exchange(sink.first, false)) request.too_late = lateness_check(self, *pending);
 
-  JobRequest request;
-  request.low_res = std::move(low_res);
-  request.reuse_threshold = pending.settings.reuse_threshold;
-  request.discontinuity = discont;
-  request.unchanged = GST_BUFFER_FLAG_IS_SET(input, GST_BUFFER_FLAG_GAP);
-  request.too_late = lateness_check(state, pending);
-
-  std::lock_guard<std::mutex> lock(state->lock);
-  if (state->flushing || !state->session) return GST_FLOW_FLUSHING;
-  ++state->frames_in;
-  if (pending.settings.random_seed) pending.settings.upscale.seed = state->drawn_seed;
-  request.settings = pending.settings.upscale;
-  pending.job = state->session->submit(std::move(request));
-  state->pending.push_back(std::move(pending));
-  return GST_FLOW_OK;
-}
-
-/// After a whole inference: tells live pipelines when the measured latency has changed.
-void update_latency(GstLivepeerUpscale *self, const Pending &pending, const JobResult &result) {
-  State *state = self->state;
-  const auto session = gst_livepeer_upscale_session(self);
-  if (!result.inferred || pending.settings.latency != 0 || !session) return;
-  const GstClockTime mean = GstClockTime(session->stats().mean_time.count());
-  if (!state->latency.update(mean, GstClockTime(g_get_monotonic_time()) * GST_USECOND)) return;
-  bool live;
-  {
-    std::lock_guard<std::mutex> lock(state->lock);
-    live = state->live.value_or(false);
-  }
-  if (live) gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
-}
-
-const JobResult &wait_for(GstLivepeerUpscale *self, const Pending &pending) {
-  static const JobResult scaled;  // what there is to say about a frame without a job
-  if (!pending.job) return scaled;
-  if (!pending.settings.post_messages) return pending.job->wait();
-  return pending.job->wait([&](double fraction, const std::string &) {
-    gst_element_post_message(GST_ELEMENT(self),
-                             gst_livepeer_message_new_step(
-                                 GST_OBJECT(self), GST_BUFFER_PTS(pending.input.get()), fraction));
-  });
-}
-
-/// Waits for the oldest frame and pushes it.
-GstFlowReturn push_oldest(GstLivepeerUpscale *self) {
-  State *state = self->state;
-  const Pending pending = std::move(state->pending.front());
-  state->pending.pop_front();
-  const JobResult &result = wait_for(self, pending);
-  if (pending.job && result.outcome == JobResult::Outcome::cancelled) return GST_FLOW_FLUSHING;
-  if (result.outcome == JobResult::Outcome::failed) throw *result.error;
-  update_latency(self, pending, result);
-
-  GstBuffer *output = nullptr;
-  const GstFlowReturn flow = gst_livepeer_upscale_make_output(self, pending, result, &output);
-  if (flow != GST_FLOW_OK) return flow;
-  if (!output) {
-    state->discont = true;
-    return GST_FLOW_OK;
-  }
-  if (std::exchange(state->discont, false)) GST_BUFFER_FLAG_SET(output, GST_BUFFER_FLAG_DISCONT);
-  {
-    std::lock_guard<std::mutex> lock(state->lock);
-    if (state->flushing) {
-      gst_buffer_unref(output);
-      return GST_FLOW_FLUSHING;
-    }
-    ++state->frames_out;
-  }
-  // What the parent class answers position queries from; it sees only what it pushes itself.
-  GstSegment *segment = &GST_BASE_TRANSFORM(self)->segment;
-  if (segment->format == GST_FORMAT_TIME && GST_BUFFER_PTS_IS_VALID(output))
-    segment->position = GST_BUFFER_PTS(output) +
-                        (GST_BUFFER_DURATION_IS_VALID(output) ? GST_BUFFER_DURATION(output) : 0);
-  return std::min(GST_FLOW_OK, gst_pad_push(GST_BASE_TRANSFORM_SRC_PAD(self), output));
-}
-
-/// Pushes what is finished, and waits until at most `keep` frames are in flight.
-GstFlowReturn push_until(GstLivepeerUpscale *self, size_t keep) {
-  State *state = self->state;
-  while (!state->pending.empty() && state->flow == GST_FLOW_OK) {
-    const Pending &oldest = state->pending.front();
-    if (state->pending.size() <= keep && oldest.job && !oldest.job->finished()) break;
-    state->flow = guarded(self, "upscaling a frame", [&] { return push_oldest(self); });
-  }
-  if (state->flow != GST_FLOW_OK && !state->pending.empty()) {
-    // Nobody wants the rest.
-    if (auto session = gst_livepeer_upscale_session(self)) session->flush();
-    state->pending.clear();
-  }
-  return state->flow;
-}
-
-GstFlowReturn drain(GstLivepeerUpscale *self) { return push_until(self, 0); }
-
-/// What downstream said to the last push, once, or for good when it said that it is over.
-GstFlowReturn last_flow(State *state) {
-  const GstFlowReturn flow = state->flow;
-  if (flow != GST_FLOW_EOS && flow != GST_FLOW_ERROR) state->flow = GST_FLOW_OK;
-  return flow;
+  std::lock_guard<std::mutex> lock(self->internals->shared.lock);
+  Shared::Values &shared = self->internals->shared.values;
+  ++shared.frames_in;
+  if (settings.random_seed) pending->settings.upscale.seed = shared.drawn_seed;
+  request.settings = settings.upscale;
+  pending->job = shared.session->submit(std::move(request));
+  return pending;
 }
 
 GstFlowReturn submit_input_buffer(GstBaseTransform *trans, gboolean discont, GstBuffer *input) {
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(trans);
-  State *state = self->state;
+  Fifo &fifo = self->internals->fifo;
+  BufferPtr owner(input);
   // A source of bytes links to anything; what it says of the refusal does not help.
   if (!gst_pad_has_current_caps(GST_BASE_TRANSFORM_SINK_PAD(trans))) {
-    gst_buffer_unref(input);
     gst_livepeer_post_error(
         GST_ELEMENT(self),
         Error(ErrorKind::format,
@@ -252,125 +153,166 @@ GstFlowReturn submit_input_buffer(GstBaseTransform *trans, gboolean discont, Gst
               "a buffer came before any caps"));
     return GST_FLOW_NOT_NEGOTIATED;
   }
-  GstFlowReturn flow = last_flow(state);
   // A reconfiguration is the parent's next step: what is in flight belongs to the old one.
-  if (flow == GST_FLOW_OK && gst_pad_needs_reconfigure(GST_BASE_TRANSFORM_SRC_PAD(trans)) &&
-      !state->pending.empty()) {
-    drain(self);
-    flow = last_flow(state);
-  }
-  if (flow != GST_FLOW_OK) {
-    gst_buffer_unref(input);
-    return flow;
-  }
-  flow = parent_transform->submit_input_buffer(trans, discont, input);
+  if (gst_pad_needs_reconfigure(GST_BASE_TRANSFORM_SRC_PAD(trans))) fifo.drain();
+  GstFlowReturn flow = fifo.answer();
+  if (flow != GST_FLOW_OK) return flow;
+  flow = parent_transform->submit_input_buffer(trans, discont, owner.release());
   if (flow == GST_BASE_TRANSFORM_FLOW_DROPPED) {
-    std::lock_guard<std::mutex> lock(state->lock);
-    ++state->frames_in;
-    ++state->base_dropped;
-    state->discont = true;
+    self->internals->sink.dropped = true;
+    std::lock_guard<std::mutex> lock(self->internals->shared.lock);
+    ++self->internals->shared.values.frames_in;
+    ++self->internals->shared.values.base_dropped;
   }
   return flow;
 }
 
 GstFlowReturn generate_output(GstBaseTransform *trans, GstBuffer **output) {
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(trans);
-  State *state = self->state;
+  Internals *internals = self->internals;
   *output = nullptr;
-  GstBuffer *input = std::exchange(trans->queued_buf, nullptr);
+  BufferPtr input(std::exchange(trans->queued_buf, nullptr));
   if (!input) return GST_FLOW_OK;
-  const bool discont = GST_BUFFER_IS_DISCONT(input);
-  state->flow = guarded(self, "reading a frame", [&] { return take_in(self, input, discont); });
-  push_until(self, state->max_in_flight - 1);
-  return last_flow(state);
+  try {
+    std::unique_ptr<Pending> pending = take_in(self, input.get());
+    input.reset();
+    return internals->fifo.push(std::move(pending), internals->sink.max_in_flight);
+  } catch (...) {
+    gst_livepeer_upscale_post_current_error(self, "reading a frame");
+    internals->fifo.fail(GST_FLOW_ERROR);
+    return internals->fifo.answer();
+  }
 }
 
-/// Lets a wait for one of downstream's buffers end, or begin again.
-void set_pool_flushing(GstLivepeerUpscale *self, gboolean flushing) {
-  GstBufferPool *pool = gst_base_transform_get_buffer_pool(GST_BASE_TRANSFORM(self));
-  if (!pool) return;
-  gst_buffer_pool_set_flushing(pool, flushing);
-  gst_object_unref(pool);
+/// The task brings it downstream, behind the frames before.
+gboolean enqueue(GstLivepeerUpscale *self, GstEvent *event) {
+  return self->internals->fifo.push(EventPtr(event));
+}
+
+void start_segment(GstBaseTransform *trans, GstEvent *event) {
+  gst_event_copy_segment(event, &trans->segment);
+  trans->have_segment = TRUE;
+}
+
+gboolean flush_stop(GstBaseTransform *trans, GstEvent *event) {
+  GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(trans);
+  gboolean reset_time;
+  gst_event_parse_flush_stop(event, &reset_time);
+  gst_livepeer_upscale_pause_task(self);
+  const gboolean forwarded = parent_transform->sink_event(trans, event);
+  // Only a pipeline that distributes base times gives a new one, and only while it plays.
+  const bool distributed = GST_CLOCK_TIME_IS_VALID(gst_element_get_start_time(GST_ELEMENT(self)));
+  if (reset_time && distributed && GST_STATE(self) == GST_STATE_PLAYING)
+    self->internals->timing->expect_base_time();
+  self->internals->sink.first = true;
+  gst_livepeer_upscale_restart_task(self);
+  return forwarded;
 }
 
 gboolean sink_event(GstBaseTransform *trans, GstEvent *event) {
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(trans);
   switch (GST_EVENT_TYPE(event)) {
-    case GST_EVENT_FLUSH_START:
-      gst_livepeer_upscale_interrupt(self);
-      break;
+    case GST_EVENT_FLUSH_START: {
+      const gboolean forwarded = parent_transform->sink_event(trans, event);
+      gst_livepeer_upscale_pause_task(self);
+      return forwarded;
+    }
     case GST_EVENT_FLUSH_STOP:
-      gst_livepeer_upscale_clear(self);
-      set_pool_flushing(self, FALSE);
-      break;
+      return flush_stop(trans, event);
+    case GST_EVENT_CAPS:
+      self->internals->fifo.drain();
+      return parent_transform->sink_event(trans, event);
     case GST_EVENT_SEGMENT:
+      start_segment(trans, event);
+      [[fallthrough]];
     case GST_EVENT_STREAM_START:
-      drain(self);
-      // A new segment or stream is a new chance after EOS, and a new picture.
-      if (self->state->flow == GST_FLOW_EOS) self->state->flow = GST_FLOW_OK;
-      if (auto session = gst_livepeer_upscale_session(self)) session->forget();
-      break;
+      self->internals->sink.new_picture = true;
+      return enqueue(self, event);
     default:
-      if (GST_EVENT_IS_SERIALIZED(event)) drain(self);
-      break;
+      if (GST_EVENT_IS_SERIALIZED(event)) return enqueue(self, event);
+      return parent_transform->sink_event(trans, event);
   }
-  return parent_transform->sink_event(trans, event);
+}
+
+/// An event that comes to nothing in a flush must not be taken for one that is refused.
+GstFlowReturn sink_event_full(GstPad *, GstObject *parent, GstEvent *event) {
+  GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(parent);
+  const bool is_caps = GST_EVENT_TYPE(event) == GST_EVENT_CAPS;
+  if (sink_event(GST_BASE_TRANSFORM(parent), event)) return GST_FLOW_OK;
+  if (!self->internals->fifo.is_open()) return GST_FLOW_FLUSHING;
+  return is_caps ? GST_FLOW_NOT_NEGOTIATED : GST_FLOW_ERROR;
+}
+
+/// Positions in the output become those in the input.
+GstEvent *scale_navigation(GstEvent *event) {
+  gdouble x, y;
+  if (!gst_navigation_event_get_coordinates(event, &x, &y)) return event;
+  event = gst_event_make_writable(event);
+  gst_navigation_event_set_coordinates(event, x / GST_LIVEPEER_UPSCALE_FACTOR,
+                                       y / GST_LIVEPEER_UPSCALE_FACTOR);
+  return event;
 }
 
 gboolean src_event(GstBaseTransform *trans, GstEvent *event) {
+  if (GST_EVENT_TYPE(event) == GST_EVENT_NAVIGATION) event = scale_navigation(event);
   if (GST_EVENT_TYPE(event) == GST_EVENT_LATENCY) {
     GstClockTime latency;
     gst_event_parse_latency(event, &latency);
-    GST_LIVEPEER_UPSCALE(trans)->state->timing->set_pipeline_latency(latency);
+    GST_LIVEPEER_UPSCALE(trans)->internals->timing->set_pipeline_latency(latency);
   }
   return parent_transform->src_event(trans, event);
 }
 
-/// False while stop() may be clearing what the streaming thread has: unlike events and buffers,
-/// queries come through pads that are not active, too.
-bool flows(State *state) {
-  std::lock_guard<std::mutex> lock(state->lock);
-  return !state->flushing;
+/// The end of the last frame that left; the parent sees none of them.
+bool answer_position(GstLivepeerUpscale *self, GstQuery *query) {
+  GstFormat format;
+  gst_query_parse_position(query, &format, nullptr);
+  std::lock_guard<std::mutex> lock(self->internals->shared.lock);
+  const std::optional<gint64> &position = self->internals->shared.values.position;
+  if (format != GST_FORMAT_TIME || !position) return false;
+  gst_query_set_position(query, format, *position);
+  return true;
 }
 
 gboolean query(GstBaseTransform *trans, GstPadDirection direction, GstQuery *query) {
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(trans);
-  if (direction == GST_PAD_SINK && GST_QUERY_IS_SERIALIZED(query) && flows(self->state))
-    drain(self);
-  if (direction == GST_PAD_SRC && GST_QUERY_TYPE(query) == GST_QUERY_LATENCY)
-    return query_latency(self, query);
+  if (direction == GST_PAD_SINK) {
+    // What waits for its answer waits for the frames before it, too.
+    if (GST_QUERY_IS_SERIALIZED(query) && !self->internals->fifo.drain()) return FALSE;
+    return parent_transform->query(trans, direction, query);
+  }
+  switch (GST_QUERY_TYPE(query)) {
+    case GST_QUERY_LATENCY:
+      return query_latency(self, query);
+    case GST_QUERY_POSITION:
+      if (answer_position(self, query)) return TRUE;
+      break;
+    case GST_QUERY_SCHEDULING:
+      gst_query_set_scheduling(query, GST_SCHEDULING_FLAG_SEQUENTIAL, 1, -1, 0);
+      gst_query_add_scheduling_mode(query, GST_PAD_MODE_PUSH);
+      return TRUE;
+    default:
+      break;
+  }
   return parent_transform->query(trans, direction, query);
 }
 
 }  // namespace
 
-void gst_livepeer_upscale_interrupt(GstLivepeerUpscale *self) {
-  State *state = self->state;
-  std::shared_ptr<livepeer::Session> session;
-  {
-    std::lock_guard<std::mutex> lock(state->lock);
-    state->flushing = true;
-    session = state->session;
-  }
-  if (session) session->flush();
-  set_pool_flushing(self, TRUE);
+GstClockTime gst_livepeer_upscale_own_latency(GstLivepeerUpscale *self) {
+  const GstClockTime set = self->internals->settings.get().latency;
+  return set ? std::min(set, kMostLatency) : self->internals->latency.get();
 }
 
-void gst_livepeer_upscale_clear(GstLivepeerUpscale *self) {
-  State *state = self->state;
-  state->pending.clear();
-  state->flow = GST_FLOW_OK;
-  state->discont = false;
-  state->last_shown.reset();
-  std::lock_guard<std::mutex> lock(state->lock);
-  state->flushing = false;
+void gst_livepeer_upscale_flow_init(GstLivepeerUpscale *self) {
+  gst_pad_set_event_full_function(GST_BASE_TRANSFORM_SINK_PAD(self),
+                                  GST_DEBUG_FUNCPTR(sink_event_full));
 }
 
 void gst_livepeer_upscale_flow_class_init(GstBaseTransformClass *klass) {
   parent_transform = GST_BASE_TRANSFORM_CLASS(g_type_class_peek_parent(klass));
   klass->submit_input_buffer = GST_DEBUG_FUNCPTR(submit_input_buffer);
   klass->generate_output = GST_DEBUG_FUNCPTR(generate_output);
-  klass->sink_event = GST_DEBUG_FUNCPTR(sink_event);
   klass->src_event = GST_DEBUG_FUNCPTR(src_event);
   klass->query = GST_DEBUG_FUNCPTR(query);
 }

@@ -1,4 +1,5 @@
 /* Caps, allocation and metas of the livepeerupscale element. */
+#include <algorithm>
 #include <string>
 
 #include "gstlivepeererror.h"
@@ -42,7 +43,8 @@ void check_video(GstLivepeerUpscale *self, const GstVideoInfo *info) {
                 std::string("the colorimetry's transfer function is ") +
                     (transfer == GST_VIDEO_TRANSFER_SMPTE2084 ? "PQ" : "HLG"));
   const guint64 pixels = guint64(width) * guint64(height);
-  const guint64 limit = self->state->max_pixels ? self->state->max_pixels : kDefaultMaxPixels;
+  const guint64 limit =
+      self->internals->sink.max_pixels ? self->internals->sink.max_pixels : kDefaultMaxPixels;
   if (pixels > limit)
     throw Error(ErrorKind::format,
                 "The frame is too large; scale it down in front of livepeerupscale or raise "
@@ -52,39 +54,71 @@ void check_video(GstLivepeerUpscale *self, const GstVideoInfo *info) {
   if (auto session = gst_livepeer_upscale_session(self)) session->check_memory(width, height);
 }
 
-gboolean set_info(GstVideoFilter *filter, GstCaps *in_caps, GstVideoInfo *in_info, GstCaps *,
-                  GstVideoInfo *) {
-  GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(filter);
-  State *state = self->state;
+gboolean set_caps(GstBaseTransform *trans, GstCaps *in_caps, GstCaps *out_caps) {
+  GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(trans);
+  Internals *internals = self->internals;
+  Negotiated negotiated;
+  if (!internals->fifo.drain()) return FALSE;
+  if (!gst_video_info_from_caps(&negotiated.in, in_caps) ||
+      !gst_video_info_from_caps(&negotiated.out, out_caps))
+    return FALSE;
   try {
-    check_video(self, in_info);
+    check_video(self, &negotiated.in);
   } catch (...) {
-    if (!state->refused || !gst_caps_is_equal(state->refused.get(), in_caps))
+    CapsPtr &refused = internals->sink.refused;
+    if (!refused || !gst_caps_is_equal(refused.get(), in_caps))
       gst_livepeer_post_error(GST_ELEMENT(self), livepeer::current_error("taking new caps"));
-    state->refused.reset(gst_caps_ref(in_caps));
+    refused.reset(gst_caps_ref(in_caps));
     return FALSE;
   }
-  state->refused.reset();
-  state->scaler.reset();
-  state->alpha_scaler.reset();
-  state->shrinker.reset();
-  state->blurrer.reset();
-  state->last_shown.reset();
+  internals->negotiated = negotiated;
+  internals->sink.refused.reset();
+  internals->sink.new_picture = true;
+  internals->task.scalers = {};
+  internals->task.since_flush.last_shown.reset();
   return TRUE;
 }
 
-gboolean set_caps(GstBaseTransform *trans, GstCaps *in_caps, GstCaps *out_caps) {
-  const gboolean taken = parent_transform->set_caps(trans, in_caps, out_caps);
-  // GstVideoFilter takes a filter without transform_frame for one that works in place.
-  gst_base_transform_set_in_place(trans, FALSE);
-  return taken;
+/// Downstream's pool, or one of our own; downstream's padding where it is told by video meta.
+gboolean decide_allocation(GstBaseTransform *trans, GstQuery *query) {
+  GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(trans);
+  if (!self->internals->fifo.drain()) return FALSE;
+  GstCaps *caps;
+  GstBufferPool *pool = nullptr;
+  guint size = 0, min = 0, max = 0;
+  const bool offered = gst_query_get_n_allocation_pools(query) > 0;
+  gst_query_parse_allocation(query, &caps, nullptr);
+  if (offered) gst_query_parse_nth_allocation_pool(query, 0, &pool, &size, &min, &max);
+  size = std::max(size, guint(GST_VIDEO_INFO_SIZE(&self->internals->negotiated.out)));
+  if (!pool) pool = gst_video_buffer_pool_new();
+  GstStructure *config = gst_buffer_pool_get_config(pool);
+  gst_buffer_pool_config_set_params(config, caps, size, min, max);
+  if (gst_query_find_allocation_meta(query, GST_VIDEO_META_API_TYPE, nullptr))
+    gst_buffer_pool_config_add_option(config, GST_BUFFER_POOL_OPTION_VIDEO_META);
+  gst_buffer_pool_set_config(pool, config);  // the parent looks at the result
+  if (offered)
+    gst_query_set_nth_allocation_pool(query, 0, pool, size, min, max);
+  else
+    gst_query_add_allocation_pool(query, pool, size, min, max);
+  gst_object_unref(pool);
+  return parent_transform->decide_allocation(trans, query);
+}
+
+gboolean propose_allocation(GstBaseTransform *trans, GstQuery *decided, GstQuery *query) {
+  if (!parent_transform->propose_allocation(trans, decided, query)) return FALSE;
+  gst_query_add_allocation_meta(query, GST_VIDEO_META_API_TYPE, nullptr);
+  return TRUE;
+}
+
+/// Never called: generate_output() is this element's own. Without it the base class would take the
+/// element for one that works in place.
+GstFlowReturn transform(GstBaseTransform *, GstBuffer *, GstBuffer *) {
+  return GST_FLOW_NOT_SUPPORTED;
 }
 
 /// Copies what does not depend on the size, scales what does and can be, drops the rest.
 gboolean transform_meta(GstBaseTransform *trans, GstBuffer *out, GstMeta *meta, GstBuffer *in) {
   const GstMetaInfo *info = meta->info;
-  GstVideoFilter *filter = GST_VIDEO_FILTER(trans);
-
   if (info->api == GST_VIDEO_CROP_META_API_TYPE) {
     const auto *crop = reinterpret_cast<GstVideoCropMeta *>(meta);
     GstVideoCropMeta *scaled = gst_buffer_add_video_crop_meta(out);
@@ -100,7 +134,8 @@ gboolean transform_meta(GstBaseTransform *trans, GstBuffer *out, GstMeta *meta, 
       info->api != GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)
     return TRUE;
   if (info->transform_func) {
-    GstVideoMetaTransform scale = {&filter->in_info, &filter->out_info};
+    Negotiated &negotiated = GST_LIVEPEER_UPSCALE(trans)->internals->negotiated;
+    GstVideoMetaTransform scale = {&negotiated.in, &negotiated.out};
     info->transform_func(out, meta, in, gst_video_meta_transform_scale_get_quark(), &scale);
   }
   return FALSE;
@@ -109,8 +144,7 @@ gboolean transform_meta(GstBaseTransform *trans, GstBuffer *out, GstMeta *meta, 
 }  // namespace
 
 void gst_livepeer_upscale_negotiation_class_init(GstElementClass *element_class,
-                                                 GstBaseTransformClass *trans_class,
-                                                 GstVideoFilterClass *filter_class) {
+                                                 GstBaseTransformClass *trans_class) {
   gst_element_class_add_static_pad_template(element_class, &sink_template);
   gst_element_class_add_static_pad_template(element_class, &src_template);
   parent_transform = GST_BASE_TRANSFORM_CLASS(g_type_class_peek_parent(trans_class));
@@ -118,5 +152,7 @@ void gst_livepeer_upscale_negotiation_class_init(GstElementClass *element_class,
   trans_class->transform_caps = GST_DEBUG_FUNCPTR(transform_caps);
   trans_class->transform_meta = GST_DEBUG_FUNCPTR(transform_meta);
   trans_class->passthrough_on_same_caps = FALSE;
-  filter_class->set_info = GST_DEBUG_FUNCPTR(set_info);
+  trans_class->decide_allocation = GST_DEBUG_FUNCPTR(decide_allocation);
+  trans_class->propose_allocation = GST_DEBUG_FUNCPTR(propose_allocation);
+  trans_class->transform = GST_DEBUG_FUNCPTR(transform);
 }

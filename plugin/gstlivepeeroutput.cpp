@@ -33,79 +33,81 @@ std::shared_ptr<Frame> scaled(ScalerPtr &scaler, const Frame &in, int width, int
   return out;
 }
 
-std::shared_ptr<const Frame> plainly_scaled(State *state, const Frame &in) {
-  return scaled(state->scaler, in, in.width * kFactor, in.height * kFactor);
+std::shared_ptr<const Frame> plainly_scaled(TaskState &task, const Frame &in) {
+  return scaled(task.scalers.plain, in, in.width * kFactor, in.height * kFactor);
 }
 
-std::shared_ptr<const Frame> blurred(State *state, const Frame &in) {
-  const auto small =
-      scaled(state->shrinker, in, std::max(1, in.width / kBlur), std::max(1, in.height / kBlur));
-  return scaled(state->blurrer, *small, in.width * kFactor, in.height * kFactor);
+std::shared_ptr<const Frame> blurred(TaskState &task, const Frame &in) {
+  const auto small = scaled(task.scalers.shrinker, in, std::max(1, in.width / kBlur),
+                            std::max(1, in.height / kBlur));
+  return scaled(task.scalers.blurrer, *small, in.width * kFactor, in.height * kFactor);
 }
 
-Picture late_picture(State *state, const Pending &pending) {
-  const Picture plain = {nullptr, GST_LIVEPEER_UPSCALE_LATE};
-  switch (pending.settings.late_policy) {
-    case LatePolicy::drop:
-      return plain;
-    case LatePolicy::repeat:
-      if (state->last_shown)
-        return {state->last_shown, GST_LIVEPEER_UPSCALE_LATE | GST_LIVEPEER_UPSCALE_REUSED};
-      break;
-    case LatePolicy::scale:
-    case LatePolicy::wait:
-      break;
+/// What is shown of a frame that is not upscaled, apart from what the safety check says.
+Picture plain_picture(TaskState &task, const Pending &pending, const JobResult &result) {
+  guint flags = 0;
+  if (result.outcome == JobResult::Outcome::late) {
+    flags = GST_LIVEPEER_UPSCALE_LATE;
+    if (pending.settings.late_policy == LatePolicy::repeat && task.since_flush.last_shown)
+      return {task.since_flush.last_shown, flags | GST_LIVEPEER_UPSCALE_REUSED};
   }
-  return {plainly_scaled(state, pending.picture()),
-          GST_LIVEPEER_UPSCALE_LATE | GST_LIVEPEER_UPSCALE_SCALED};
+  return {plainly_scaled(task, pending.job->request().low_res),
+          flags | GST_LIVEPEER_UPSCALE_SCALED};
 }
 
-Picture flagged_picture(State *state, const Pending &pending, const JobResult &result,
-                        guint flags) {
-  flags |= GST_LIVEPEER_UPSCALE_NSFW;
-  switch (pending.settings.safety_action) {
-    case SafetyAction::mark:
-      return {result.high_res, flags};
+/// What is shown of a frame that was flagged, or that nobody could check.
+Picture hidden_picture(TaskState &task, const Pending &pending, SafetyAction action, guint flags) {
+  const Frame &low_res = pending.job->request().low_res;
+  switch (action) {
     case SafetyAction::scale:
-      return {plainly_scaled(state, pending.picture()), flags | GST_LIVEPEER_UPSCALE_SCALED};
-    case SafetyAction::blur:
-      return {blurred(state, pending.picture()), flags | GST_LIVEPEER_UPSCALE_SCALED};
+      return {plainly_scaled(task, low_res), flags | GST_LIVEPEER_UPSCALE_SCALED};
     case SafetyAction::drop:
       return {nullptr, flags};
+    case SafetyAction::mark:
+    case SafetyAction::blur:
     case SafetyAction::error:
       break;
   }
-  throw Error(ErrorKind::failed,
-              "The safety checker flagged a frame, and safety-action says to end the stream then",
-              "score " + std::to_string(result.safety.score));
+  return {blurred(task, low_res), flags | GST_LIVEPEER_UPSCALE_SCALED};
 }
 
-Picture choose_picture(State *state, const Pending &pending, const JobResult &result) {
-  if (!pending.job) return {plainly_scaled(state, pending.low_res), GST_LIVEPEER_UPSCALE_SCALED};
-  if (result.outcome == JobResult::Outcome::late) return late_picture(state, pending);
+Picture choose_picture(TaskState &task, const Pending &pending, const JobResult &result) {
+  const bool done = result.outcome == JobResult::Outcome::done;
+  const bool late = result.outcome == JobResult::Outcome::late;
   const guint flags = (result.inferred ? GST_LIVEPEER_UPSCALE_INFERRED : 0) |
-                      (result.reused ? GST_LIVEPEER_UPSCALE_REUSED : 0);
-  if (result.safety.nsfw) return flagged_picture(state, pending, result, flags);
-  return {result.high_res, flags};
+                      (result.reused ? GST_LIVEPEER_UPSCALE_REUSED : 0) |
+                      (late ? GST_LIVEPEER_UPSCALE_LATE : 0) |
+                      (result.safety.nsfw ? GST_LIVEPEER_UPSCALE_NSFW : 0);
+  if (late && pending.settings.late_policy == LatePolicy::drop) return {nullptr, flags};
+  const SafetyAction action = pending.settings.safety_action;
+  if (result.unchecked) {
+    if (action == SafetyAction::error) throw *result.unchecked;
+    // Plain scaling would show it.
+    return hidden_picture(task, pending, action == SafetyAction::drop ? action : SafetyAction::blur,
+                          flags);
+  }
+  if (result.safety.nsfw && action == SafetyAction::error)
+    throw Error(ErrorKind::failed,
+                "The safety checker flagged a frame, and safety-action says to end the stream then",
+                "score " + std::to_string(result.safety.score));
+  if (result.safety.nsfw && action != SafetyAction::mark)
+    return hidden_picture(task, pending, action, flags);
+  if (done) return {result.high_res, flags};
+  Picture plain = plain_picture(task, pending, result);
+  plain.flags |= flags;
+  return plain;
 }
 
 /// The input's alpha, scaled; opaque stays opaque.
-std::vector<guint8> scaled_alpha(GstLivepeerUpscale *self, GstBuffer *input) {
-  GstVideoInfo *info = &GST_VIDEO_FILTER(self)->in_info;
+std::vector<guint8> scaled_alpha(GstLivepeerUpscale *self, const std::vector<guint8> &alpha) {
+  const GstVideoInfo *info = &self->internals->negotiated.in;
   const gint width = GST_VIDEO_INFO_WIDTH(info), height = GST_VIDEO_INFO_HEIGHT(info);
-  GstVideoFrame frame;
-  if (!gst_video_frame_map(&frame, info, input, GST_MAP_READ))
-    throw Error(ErrorKind::failed, "An input buffer cannot be read");
-  std::vector<guint8> alpha(size_t(width) * size_t(height));
-  gst_livepeer_frame_get_alpha(&frame, alpha.data());
-  gst_video_frame_unmap(&frame);
-
   std::vector<guint8> result(alpha.size() * kFactor * kFactor);
   if (std::all_of(alpha.begin(), alpha.end(), [&](guint8 a) { return a == alpha[0]; })) {
     std::fill(result.begin(), result.end(), alpha[0]);
     return result;
   }
-  ScalerPtr &scaler = self->state->alpha_scaler;
+  ScalerPtr &scaler = self->internals->task.scalers.alpha;
   if (!scaler)
     scaler.reset(gst_livepeer_scaler_new(GST_VIDEO_FORMAT_GRAY8, width, height, width * kFactor,
                                          height * kFactor));
@@ -113,13 +115,12 @@ std::vector<guint8> scaled_alpha(GstLivepeerUpscale *self, GstBuffer *input) {
   return result;
 }
 
-void write_picture(GstLivepeerUpscale *self, GstBuffer *input, const Frame &picture,
+void write_picture(GstLivepeerUpscale *self, const Pending &pending, const Frame &picture,
                    GstBuffer *output) {
-  GstVideoInfo *info = &GST_VIDEO_FILTER(self)->out_info;
   std::vector<guint8> alpha;
-  if (GST_VIDEO_INFO_HAS_ALPHA(info)) alpha = scaled_alpha(self, input);
+  if (!pending.alpha.empty()) alpha = scaled_alpha(self, pending.alpha);
   GstVideoFrame frame;
-  if (!gst_video_frame_map(&frame, info, output, GST_MAP_WRITE))
+  if (!gst_video_frame_map(&frame, &self->internals->negotiated.out, output, GST_MAP_WRITE))
     throw Error(ErrorKind::failed, "An output buffer cannot be written",
                 "gst_video_frame_map failed on the buffer that downstream's pool gave");
   gst_livepeer_frame_set_rgb(&frame, picture.pixels.data());
@@ -150,12 +151,11 @@ GstLivepeerUpscaleMeta *add_meta(GstLivepeerUpscale *self, const Pending &pendin
 }
 
 void post_qos(GstLivepeerUpscale *self, const Pending &pending) {
-  State *state = self->state;
-  GstBuffer *input = pending.input.get();
-  const GstSegment *segment = &GST_BASE_TRANSFORM(self)->segment;
+  Internals *internals = self->internals;
+  const GstBuffer *input = pending.input.get();
   GstClockTimeDiff late = 0;
-  state->timing->lateness(pending.running_time, pending.latency, std::chrono::nanoseconds(0),
-                          &late);
+  internals->timing->lateness(pending.running_time, pending.latency, std::chrono::nanoseconds(0),
+                              &late);
   const auto session = gst_livepeer_upscale_session(self);
   const gdouble mean = session ? gdouble(session->stats().mean_time.count()) : 0;
   const GstClockTime duration = GST_BUFFER_DURATION(input);
@@ -164,32 +164,48 @@ void post_qos(GstLivepeerUpscale *self, const Pending &pending) {
   bool live;
   guint64 processed;
   {
-    std::lock_guard<std::mutex> lock(state->lock);
-    live = state->live.value_or(false);
-    processed = state->frames_out;
+    std::lock_guard<std::mutex> lock(internals->shared.lock);
+    live = internals->shared.values.live.value_or(false);
+    processed = internals->shared.values.frames_out;
   }
   GstMessage *message = gst_message_new_qos(
       GST_OBJECT(self), live, pending.running_time,
-      gst_segment_to_stream_time(segment, GST_FORMAT_TIME, GST_BUFFER_PTS(input)),
+      gst_segment_to_stream_time(&pending.segment, GST_FORMAT_TIME, GST_BUFFER_PTS(input)),
       GST_BUFFER_PTS(input), duration);
   gst_message_set_qos_values(message, late, proportion, 0);
-  gst_message_set_qos_stats(message, GST_FORMAT_BUFFERS, processed, ++state->qos_dropped);
+  gst_message_set_qos_stats(message, GST_FORMAT_BUFFERS, processed, ++internals->task.qos_dropped);
   gst_element_post_message(GST_ELEMENT(self), message);
+}
+
+/// Tells each sentence once a start.
+void warn_once(GstLivepeerUpscale *self, const Error &warning) {
+  constexpr size_t kMost = 32;
+  std::set<std::string> &warned = self->internals->task.warned;
+  if (warned.size() < kMost && warned.insert(warning.what()).second)
+    gst_livepeer_post_warning(GST_ELEMENT(self), warning);
+}
+
+void warn(GstLivepeerUpscale *self, const JobResult &result) {
+  if (result.retried)
+    warn_once(
+        self,
+        Error(ErrorKind::no_space,
+              "Memory ran out, so smaller tiles were used; set memory-budget or tile-size lower"));
+  if (result.unchecked)
+    warn_once(self,
+              Error(result.unchecked->kind(), "A frame could not be checked, and is hidden",
+                    std::string(result.unchecked->what()) + " " + result.unchecked->detail()));
+  for (const Error &note : result.settings.notes) warn_once(self, note);
 }
 
 }  // namespace
 
 GstFlowReturn gst_livepeer_upscale_make_output(GstLivepeerUpscale *self, const Pending &pending,
                                                const JobResult &result, GstBuffer **output) {
-  State *state = self->state;
+  TaskState &task = self->internals->task;
   GstBaseTransform *trans = GST_BASE_TRANSFORM(self);
-
-  if (result.retried && !std::exchange(state->warned_memory, true))
-    gst_livepeer_post_warning(
-        GST_ELEMENT(self),
-        Error(ErrorKind::no_space,
-              "Memory ran out, so smaller tiles were used; set memory-budget or tile-size lower"));
-  const Picture picture = choose_picture(state, pending, result);
+  warn(self, result);
+  const Picture picture = choose_picture(task, pending, result);
   if (picture.flags & GST_LIVEPEER_UPSCALE_LATE) post_qos(self, pending);
   if (!picture.frame) return GST_FLOW_OK;
 
@@ -198,18 +214,16 @@ GstFlowReturn gst_livepeer_upscale_make_output(GstLivepeerUpscale *self, const P
       trans, pending.input.get(), &buffer);
   if (flow != GST_FLOW_OK) return flow;
   BufferPtr owner(buffer);
-  write_picture(self, pending.input.get(), *picture.frame, buffer);
-  // A GAP buffer has real pixels behind this element.
-  GST_BUFFER_FLAG_UNSET(buffer, GST_BUFFER_FLAG_GAP);
+  write_picture(self, pending, *picture.frame, buffer);
   const GstLivepeerUpscaleMeta *meta = add_meta(self, pending, result, picture.flags, buffer);
   if (pending.settings.late_policy != LatePolicy::repeat)
-    state->last_shown.reset();
+    task.since_flush.last_shown.reset();
   else if (!(picture.flags & GST_LIVEPEER_UPSCALE_NSFW))
-    state->last_shown = picture.frame;
+    task.since_flush.last_shown = picture.frame;
   if (pending.settings.post_messages)
     gst_element_post_message(
         GST_ELEMENT(self),
-        gst_livepeer_message_new_upscale(GST_OBJECT(self), meta, buffer, &trans->segment));
+        gst_livepeer_message_new_upscale(GST_OBJECT(self), meta, buffer, &pending.segment));
   *output = owner.release();
   return GST_FLOW_OK;
 }

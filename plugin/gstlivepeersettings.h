@@ -18,6 +18,7 @@ struct Settings {
   livepeer::Limits limits;
   guint64 max_pixels = 0;
   guint max_in_flight = 1;
+  Fallback fallback = Fallback::none;
   // Taken for each frame.
   livepeer::UpscaleSettings upscale;
   bool random_seed = true;

@@ -40,7 +40,7 @@ GST_DEBUG_CATEGORY_STATIC(gst_livepeer_engine_debug);
 using livepeer::ModelSpec;
 using livepeer::Session;
 
-G_DEFINE_TYPE_WITH_CODE(GstLivepeerUpscale, gst_livepeer_upscale, GST_TYPE_VIDEO_FILTER,
+G_DEFINE_TYPE_WITH_CODE(GstLivepeerUpscale, gst_livepeer_upscale, GST_TYPE_BASE_TRANSFORM,
                         G_IMPLEMENT_INTERFACE(GST_TYPE_PRESET, nullptr))
 GST_ELEMENT_REGISTER_DEFINE(livepeerupscale, "livepeerupscale", GST_RANK_NONE,
                             GST_TYPE_LIVEPEER_UPSCALE)
@@ -71,25 +71,20 @@ bool same(const ModelSpec &a, const ModelSpec &b) {
 }
 
 GstStructure *make_stats(GstLivepeerUpscale *self) {
-  State *state = self->state;
-  const Settings settings = self->settings->get();
-  std::shared_ptr<Session> session;
-  uint64_t in, out, base_dropped, seed;
+  const Settings settings = self->internals->settings.get();
+  Shared::Values now;
   {
-    std::lock_guard<std::mutex> lock(state->lock);
-    session = state->session;
-    in = state->frames_in;
-    out = state->frames_out;
-    base_dropped = state->base_dropped;
-    seed = settings.random_seed ? state->drawn_seed : settings.upscale.seed;
+    std::lock_guard<std::mutex> lock(self->internals->shared.lock);
+    now = self->internals->shared.values;
   }
-  const livepeer::SessionStats s = session ? session->stats() : livepeer::SessionStats();
+  const livepeer::SessionStats s = now.session ? now.session->stats() : livepeer::SessionStats();
+  const uint64_t seed = settings.random_seed ? now.drawn_seed : settings.upscale.seed;
   return gst_structure_new(
-      "livepeer-upscale-stats", "in", G_TYPE_UINT64, in, "out", G_TYPE_UINT64, out, "inferred",
-      G_TYPE_UINT64, s.inferred, "reused", G_TYPE_UINT64, s.reused, "late", G_TYPE_UINT64,
-      s.late + base_dropped, "cancelled", G_TYPE_UINT64, s.cancelled, "flagged", G_TYPE_UINT64,
-      s.flagged, "load-time", G_TYPE_UINT64, guint64(s.load_time.count()), "last-time",
-      G_TYPE_UINT64, guint64(s.last_time.count()), "mean-time", G_TYPE_UINT64,
+      "livepeer-upscale-stats", "in", G_TYPE_UINT64, now.frames_in, "out", G_TYPE_UINT64,
+      now.frames_out, "inferred", G_TYPE_UINT64, s.inferred, "reused", G_TYPE_UINT64, s.reused,
+      "late", G_TYPE_UINT64, s.late + now.base_dropped, "cancelled", G_TYPE_UINT64, s.cancelled,
+      "flagged", G_TYPE_UINT64, s.flagged, "load-time", G_TYPE_UINT64, guint64(s.load_time.count()),
+      "last-time", G_TYPE_UINT64, guint64(s.last_time.count()), "mean-time", G_TYPE_UINT64,
       guint64(s.mean_time.count()), "seed", G_TYPE_INT64, gint64(seed), "model", G_TYPE_STRING,
       s.model.c_str(), "device", G_TYPE_STRING, s.device.c_str(), "precision", G_TYPE_STRING,
       s.precision.c_str(), "queue-depth", G_TYPE_UINT, guint(s.queue_depth), "peak-memory",
@@ -100,7 +95,7 @@ void set_property(GObject *object, guint id, const GValue *value, GParamSpec *sp
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(object);
   if ((spec->flags & GST_PARAM_MUTABLE_READY) && GST_STATE(self) > GST_STATE_READY)
     GST_WARNING_OBJECT(self, "%s takes effect at the next start", spec->name);
-  self->settings->set_property(id, value);
+  self->internals->settings.set_property(id, value);
 }
 
 void get_property(GObject *object, guint id, GValue *value, GParamSpec *) {
@@ -108,13 +103,12 @@ void get_property(GObject *object, guint id, GValue *value, GParamSpec *) {
   if (id == prop_stats)
     g_value_take_boxed(value, make_stats(self));
   else
-    self->settings->get_property(id, value);
+    self->internals->settings.get_property(id, value);
 }
 
 void finalize(GObject *object) {
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(object);
-  delete self->state;
-  delete self->settings;
+  delete self->internals;
   G_OBJECT_CLASS(gst_livepeer_upscale_parent_class)->finalize(object);
 }
 
@@ -127,86 +121,83 @@ uint64_t draw_seed() {
 
 gboolean start(GstBaseTransform *trans) {
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(trans);
-  State *state = self->state;
-  const Settings settings = self->settings->get();
-  auto reporter = std::make_shared<LoadReporter>(GST_ELEMENT(self));
-  reporter->start();
-  std::shared_ptr<Session> session;
+  Internals *internals = self->internals;
+  KeptModel &kept = internals->kept;
+  const Settings settings = internals->settings.get();
+  Shared::Values values;
+  values.reporter = std::make_shared<LoadReporter>(GST_ELEMENT(self));
+  values.reporter->start();
   try {
     const std::vector<std::string> complaints = settings.upscale.validate();
     if (!complaints.empty())
       throw livepeer::Error(livepeer::ErrorKind::settings, complaints.front());
-    if (!same(settings.spec, state->kept_spec)) state->kept.reset();
-    state->kept_spec = settings.spec;
-    session = livepeer::Runtime::instance().open(settings.spec, settings.limits,
-                                                 gst_livepeer_observe(reporter));
+    if (!same(settings.spec, kept.spec)) kept = {nullptr, settings.spec};
+    values.session = livepeer::Runtime::instance().open(settings.spec, settings.limits,
+                                                        gst_livepeer_observe(values.reporter));
   } catch (...) {
-    reporter->failed(livepeer::current_error("opening the model"));
+    values.reporter->failed(livepeer::current_error("opening the model"));
     return FALSE;
   }
-  state->max_in_flight = settings.max_in_flight;
-  state->max_pixels = settings.max_pixels;
-  state->latency.reset();
-  state->timing->set_pipeline_latency(0);
-  state->warned_memory = false;
-  state->refused.reset();
-  state->qos_dropped = 0;
-  {
-    std::lock_guard<std::mutex> lock(state->lock);
-    state->session = std::move(session);
-    state->reporter = std::move(reporter);
-    state->drawn_seed = draw_seed();
-    state->frames_in = state->frames_out = state->base_dropped = 0;
-    state->live.reset();
-  }
-  gst_livepeer_upscale_clear(self);
+  values.drawn_seed = draw_seed();
+  internals->sink = {};
+  internals->sink.max_in_flight = settings.max_in_flight;
+  internals->sink.max_pixels = settings.max_pixels;
+  internals->latency.reset();
+  internals->timing->reset();
+  std::lock_guard<std::mutex> lock(internals->shared.lock);
+  internals->shared.values = std::move(values);
   return TRUE;
 }
 
 gboolean stop(GstBaseTransform *trans) {
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(trans);
-  State *state = self->state;
-  gst_livepeer_upscale_interrupt(self);
-  std::shared_ptr<Session> session;
-  std::shared_ptr<LoadReporter> reporter;
+  Shared::Values values;
   {
-    std::lock_guard<std::mutex> lock(state->lock);
-    session = std::exchange(state->session, nullptr);
-    reporter = std::exchange(state->reporter, nullptr);
+    std::lock_guard<std::mutex> lock(self->internals->shared.lock);
+    std::swap(values, self->internals->shared.values);
   }
-  state->pending.clear();
-  state->last_shown.reset();
-  if (!session) return TRUE;
-  if (auto model = session->model()) state->kept = std::move(model);
-  session->close();
-  reporter->cancel();
+  self->internals->task = {};
+  if (!values.session) return TRUE;
+  if (auto model = values.session->model()) self->internals->kept.model = std::move(model);
+  values.session->close();
+  values.reporter->cancel();
   return TRUE;
 }
 
 GstStateChangeReturn change_state(GstElement *element, GstStateChange transition) {
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(element);
-  State *state = self->state;
+  Internals *internals = self->internals;
   if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING) {
     GstClock *clock = gst_element_get_clock(element);
-    state->timing->play(clock, gst_element_get_base_time(element));
+    internals->timing->play(clock, gst_element_get_base_time(element));
     gst_clear_object(&clock);
   } else if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED) {
-    state->timing->pause();
+    internals->timing->pause();
   } else if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
-    // Before the parent waits for the streaming thread.
+    // Before the parent waits for the streaming threads.
     gst_livepeer_upscale_interrupt(self);
   }
   const GstStateChangeReturn result =
       GST_ELEMENT_CLASS(gst_livepeer_upscale_parent_class)->change_state(element, transition);
-  if (transition == GST_STATE_CHANGE_READY_TO_NULL) state->kept.reset();
+  if (transition == GST_STATE_CHANGE_READY_TO_NULL) internals->kept.model.reset();
   return result;
 }
 
 }  // namespace
 
 std::shared_ptr<Session> gst_livepeer_upscale_session(GstLivepeerUpscale *self) {
-  std::lock_guard<std::mutex> lock(self->state->lock);
-  return self->state->session;
+  std::lock_guard<std::mutex> lock(self->internals->shared.lock);
+  return self->internals->shared.values.session;
+}
+
+void gst_livepeer_upscale_post_current_error(GstLivepeerUpscale *self, const char *doing) {
+  const livepeer::Error error = livepeer::current_error(doing);
+  std::shared_ptr<LoadReporter> reporter;
+  {
+    std::lock_guard<std::mutex> lock(self->internals->shared.lock);
+    reporter = self->internals->shared.values.reporter;
+  }
+  if (!reporter || reporter->claim_error()) gst_livepeer_post_error(GST_ELEMENT(self), error);
 }
 
 static void gst_livepeer_upscale_class_init(GstLivepeerUpscaleClass *klass) {
@@ -240,13 +231,11 @@ static void gst_livepeer_upscale_class_init(GstLivepeerUpscaleClass *klass) {
   trans_class->start = GST_DEBUG_FUNCPTR(start);
   trans_class->stop = GST_DEBUG_FUNCPTR(stop);
   gst_livepeer_upscale_flow_class_init(trans_class);
-  gst_livepeer_upscale_negotiation_class_init(element_class, trans_class,
-                                              GST_VIDEO_FILTER_CLASS(klass));
+  gst_livepeer_upscale_negotiation_class_init(element_class, trans_class);
 }
 
 static void gst_livepeer_upscale_init(GstLivepeerUpscale *self) {
-  self->settings = new SettingsStore;
-  self->state = new State;
-  // GstVideoFilter turns it on; frames that are late are this element's own business.
-  gst_base_transform_set_qos_enabled(GST_BASE_TRANSFORM(self), FALSE);
+  self->internals = new Internals;
+  gst_livepeer_upscale_flow_init(self);
+  gst_livepeer_upscale_task_init(self);
 }

@@ -1,12 +1,14 @@
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <string>
 
 #include "gst/livepeerupscale.h"
 #include "gstlivepeercaps.h"
+#include "gstlivepeerfifo.h"
 #include "gstlivepeerframe.h"
 #include "gstlivepeerlive.h"
 #include "gstlivepeerload.h"
@@ -16,11 +18,6 @@
 #include "runtime/runtime.h"
 
 GST_DEBUG_CATEGORY_EXTERN(gst_livepeer_upscale_debug);
-
-struct BufferUnref {
-  void operator()(GstBuffer *buffer) const { gst_buffer_unref(buffer); }
-};
-using BufferPtr = std::unique_ptr<GstBuffer, BufferUnref>;
 
 struct CapsUnref {
   void operator()(GstCaps *caps) const { gst_caps_unref(caps); }
@@ -32,77 +29,116 @@ struct ScalerFree {
 };
 using ScalerPtr = std::unique_ptr<GstLivepeerScaler, ScalerFree>;
 
-/// A frame between the pads: the job computes, the buffer keeps what the output inherits.
-struct Pending {
-  BufferPtr input;
-  std::shared_ptr<livepeer::Job> job;  // null: the frame is only scaled (fast playback)
-  livepeer::Frame low_res;             // only without a job
-  Settings settings;
-  GstClockTime running_time;
-  GstClockTime latency;  // that of the pipeline, as far as it is known here
+/* Threads, and the struct below that each owns:
+ *
+ *   upstream's   under the sink pad's stream lock: takes frames in, negotiates      SinkState
+ *   the task     under the source pad's stream lock: lets out what the FIFO holds   TaskState
+ *   the state's  whoever changes it, under the element's state lock                 KeptModel
+ *   the worker   the engine's, one a session: computes jobs; knows neither pads nor element
+ *   any other    sets properties, asks, flushes, sends events upstream
+ *
+ * Upstream's thread touches Negotiated and TaskState too, but only while the task is drained (new
+ * caps) or paused (a flush), and the state's thread resets both while the pads are inactive.
+ *
+ * Order of locks: state lock, sink pad's stream lock, source pad's stream lock. Upstream's thread
+ * may wait for the task with the first two, so the task, and whoever pauses it, takes neither of
+ * them. All others are leaves, under which no other is taken: those of Fifo, Shared, SettingsStore,
+ * LiveTiming, MeasuredLatency and Session, and the object lock; only Session::submit's is taken
+ * under that of Shared. No leaf is held while a message is posted, a buffer, event or query sent, a
+ * model opened or a job waited for. */
 
-  const livepeer::Frame &picture() const { return job ? job->request().low_res : low_res; }
+/// What several threads need, under `lock`.
+struct Shared {
+  struct Values {
+    std::shared_ptr<livepeer::Session> session;  // null outside start and stop
+    std::shared_ptr<LoadReporter> reporter;
+    uint64_t drawn_seed = 0;
+    uint64_t frames_in = 0, frames_out = 0, base_dropped = 0;
+    std::optional<bool> live;        // what upstream said to the last latency query
+    std::optional<gint64> position;  // stream time at the end of the last frame that left
+  };
+  std::mutex lock;
+  Values values;
 };
 
-/// What a running stream needs.
-///
-/// Locks: `lock` here, that of SettingsStore, those of LiveTiming and MeasuredLatency, and the
-/// object lock are leaves: none is taken while another is held, except that the engine's own locks
-/// are taken under `lock` by Session::submit. None is held while a message is posted, a buffer or
-/// event is pushed, a query is made, a model is opened or a job is waited for.
-struct State {
-  std::mutex lock;
-  // Under the lock: written by start and stop, flushing also by flushes and state changes.
-  std::shared_ptr<livepeer::Session> session;
-  std::shared_ptr<LoadReporter> reporter;
-  bool flushing = true;
-  uint64_t drawn_seed = 0;
-  uint64_t frames_in = 0, frames_out = 0, base_dropped = 0;
-  std::optional<bool> live;  // what upstream said to the last latency query
+/// What is fixed between two caps events.
+struct Negotiated {
+  GstVideoInfo in, out;
+};
 
-  // The streaming thread's own.
-  std::deque<Pending> pending;
+struct SinkState {
   guint max_in_flight = 1;
   guint64 max_pixels = 0;
-  GstFlowReturn flow = GST_FLOW_OK;  // what downstream said to the last push
-  bool discont = false;              // a frame was dropped since
-  std::shared_ptr<const livepeer::Frame> last_shown;
-  ScalerPtr scaler, alpha_scaler, shrinker, blurrer;
-  bool warned_memory = false;
-  CapsPtr refused;  // the base offers them again with every buffer
+  CapsPtr refused;           // the base offers them again with every buffer
+  bool first = true;         // no frame came since the start or a flush
+  bool new_picture = false;  // a stream or segment began
+  bool dropped = false;      // the base dropped a frame, and the next one tells
+};
+
+struct TaskState {
+  struct Scalers {
+    ScalerPtr plain, alpha, shrinker, blurrer;
+  };
+  struct SinceFlush {
+    bool discont = false;  // a frame was dropped since the last one that left
+    std::shared_ptr<const livepeer::Frame> last_shown;
+  };
+  Scalers scalers;  // of these caps
+  SinceFlush since_flush;
+  std::set<std::string> warned;  // sentences, each told once
+  bool falling_back = false;
   guint64 qos_dropped = 0;
+};
 
-  // The state-changing thread's own: READY keeps the weights for the next start.
-  std::shared_ptr<livepeer::UpscaleModel> kept;
-  livepeer::ModelSpec kept_spec;
+/// READY keeps the weights for the next start.
+struct KeptModel {
+  std::shared_ptr<livepeer::UpscaleModel> model;
+  livepeer::ModelSpec spec;
+};
 
+struct Internals {
+  SettingsStore settings;
+  Fifo fifo;
+  Shared shared;
   const std::shared_ptr<LiveTiming> timing = std::make_shared<LiveTiming>();
   MeasuredLatency latency;
+  Negotiated negotiated;
+  SinkState sink;
+  TaskState task;
+  KeptModel kept;
 };
 
 struct _GstLivepeerUpscale {
-  GstVideoFilter parent;
-  SettingsStore *settings;
-  State *state;
+  GstBaseTransform parent;
+  Internals *internals;
 };
 
 /// The running session; null outside start and stop.
 std::shared_ptr<livepeer::Session> gst_livepeer_upscale_session(GstLivepeerUpscale *self);
+/// Posts what is being thrown as the stream's one error.
+void gst_livepeer_upscale_post_current_error(GstLivepeerUpscale *self, const char *doing);
 
-// Flow (gstlivepeerflow.cpp).
+// The sink side (gstlivepeerflow.cpp).
 void gst_livepeer_upscale_flow_class_init(GstBaseTransformClass *klass);
-/// Makes every wait of the streaming thread end now; `close`: for good.
+void gst_livepeer_upscale_flow_init(GstLivepeerUpscale *self);
+/// The latency that this element adds to a live pipeline.
+GstClockTime gst_livepeer_upscale_own_latency(GstLivepeerUpscale *self);
+
+// The task (gstlivepeertask.cpp).
+void gst_livepeer_upscale_task_init(GstLivepeerUpscale *self);
+/// Makes every wait of both streaming threads end now, and no frame leave any more.
 void gst_livepeer_upscale_interrupt(GstLivepeerUpscale *self);
-/// Forgets what the streaming thread held back.
-void gst_livepeer_upscale_clear(GstLivepeerUpscale *self);
+/// Interrupts, and returns when the task rests.
+void gst_livepeer_upscale_pause_task(GstLivepeerUpscale *self);
+/// From a clean slate, where the source pad is active.
+void gst_livepeer_upscale_restart_task(GstLivepeerUpscale *self);
 
 // Output (gstlivepeeroutput.cpp).
-/// The buffer for a finished frame; *output stays null where policies drop it. Throws Error.
+/// The buffer for a frame; *output stays null where policies drop it. Throws Error.
 GstFlowReturn gst_livepeer_upscale_make_output(GstLivepeerUpscale *self, const Pending &pending,
                                                const livepeer::JobResult &result,
                                                GstBuffer **output);
 
 // Negotiation (gstlivepeernegotiation.cpp).
 void gst_livepeer_upscale_negotiation_class_init(GstElementClass *element_class,
-                                                 GstBaseTransformClass *trans_class,
-                                                 GstVideoFilterClass *filter_class);
+                                                 GstBaseTransformClass *trans_class);

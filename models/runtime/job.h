@@ -23,25 +23,29 @@ struct JobRequest {
   /// 0: regions that are exactly equal to the frame before are not computed again; > 0: nor regions
   /// that differ by at most this much on average, in 1/255; negative: everything is computed.
   double reuse_threshold = 0;
-  bool discontinuity = false;  ///< forget the frames before
-  bool unchanged = false;      ///< the caller knows that the picture is that of the frame before
-  /// Asked on the worker when it is about to start the frame, with the mean time of one inference
-  /// (0: not known yet). True: skip it. Must not refer to anything that the caller may free.
-  std::function<bool(nanoseconds mean)> too_late;
+  bool discontinuity = false;       ///< forget the frames before
+  bool plain = false;               ///< no inference; the frame is only checked
+  bool drop_if_late = false;        ///< nobody will see a late frame, so it need not be checked
+  std::optional<nanoseconds> time;  ///< the frame's place in the stream
+  /// Asked on the worker when it is about to start the frame: would it be late if it was ready
+  /// `from_now` on? Must not refer to anything that the caller may free.
+  std::function<bool(nanoseconds from_now)> too_late;
 };
 
 struct JobResult {
-  enum class Outcome { done, late, failed, cancelled };
+  enum class Outcome { done, plain, late, failed, cancelled };
   Outcome outcome = Outcome::cancelled;
   std::shared_ptr<const Frame> high_res;  ///< set when done; shared with frames that reuse it
   ResolvedSettings settings{};
   uint64_t seed = 0;
-  bool inferred = false;       ///< the engine computed at least a region of it
-  bool reused = false;         ///< at least a region of it is that of the frame before
-  bool retried = false;        ///< memory ran out once; smaller tiles went through
-  SafetyVerdict safety;        ///< all zero when no check was asked for
-  nanoseconds time{0};         ///< from start to end on the worker
-  std::optional<Error> error;  ///< set when failed
+  bool inferred = false;  ///< the engine computed at least a region of it
+  bool reused = false;    ///< at least a region of it is that of the frame before
+  bool retried = false;   ///< memory ran out once; smaller tiles went through
+  /// All zero when no check was asked for. Of the picture when done, else of the input.
+  SafetyVerdict safety;
+  std::optional<Error> unchecked;  ///< why a check that was asked for could not be made
+  nanoseconds time{0};             ///< from start to end on the worker
+  std::optional<Error> error;      ///< set when failed
 };
 
 /// One frame on its way through the engine. Owns its pixels. Cancelling a job is the interruption:
@@ -51,7 +55,7 @@ class Job {
  public:
   explicit Job(JobRequest request) : request_(std::move(request)), progress_(reporter()) {}
 
-  /// Blocks until the job is done, late, failed or cancelled. Calls `on_step`, on the waiting
+  /// Blocks until the job has an outcome. Calls `on_step`, on the waiting
   /// thread and without a lock, whenever the worker has got further.
   const JobResult &wait(const Progress::Report &on_step = {});
   /// True when wait() would return at once.

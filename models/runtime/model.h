@@ -5,7 +5,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "runtime/error.h"
 #include "runtime/frame.h"
 #include "runtime/upscale_settings.h"
 
@@ -37,6 +39,9 @@ struct ResolvedSettings {
   double guidance_scale;
   int noise_level;
   double noise_temperature;
+  /// What was asked for and cannot be had, and what is done instead: ErrorKind::settings for values
+  /// that were replaced, ErrorKind::failed for text that was left out. For the user to read.
+  std::vector<Error> notes = {};
 };
 
 /// Loaded weights that turn frames into frames four times as wide and high. Read-only after loading
@@ -48,12 +53,13 @@ class UpscaleModel {
   virtual std::string id() const = 0;         ///< model id or folder name
   virtual std::string device() const = 0;     ///< what "auto" became
   virtual std::string precision() const = 0;  ///< what "auto" became
+  /// Replaces what the model cannot do by what comes nearest, and notes it.
   virtual ResolvedSettings resolve(const UpscaleSettings &settings) const = 0;
 
   /// Upscales `region` of `low_res`; the result is 4x the region. The pixels around the region are
   /// used as context, and with a bounded receptive_radius() the result equals, byte for byte, that
-  /// part of the whole frame's. Throws Error; Error{cancelled} within one step of
-  /// progress.cancel().
+  /// part of the whole frame's. Throws Error, also where the networks' numbers are not finite;
+  /// Error{cancelled} within one step of progress.cancel().
   virtual Frame upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
                         const Limits &limits, Progress &progress) = 0;
 
@@ -65,7 +71,8 @@ class UpscaleModel {
   virtual uint64_t memory_estimate(int width, int height, const Limits &limits) const = 0;
 
   virtual bool has_safety_checker() const = 0;
-  virtual SafetyVerdict check_safety(const Frame &high_res) = 0;
+  /// Of a picture, or of the input where that is all there is to show.
+  virtual SafetyVerdict check_safety(const Frame &picture) = 0;
 };
 
 /// Where models come from. The plugin installs the one on libtorch; tests install fakes.

@@ -60,7 +60,6 @@ ReusePlan ReuseState::plan(const JobRequest &request, std::optional<int> radius)
       frame.height != low_res_.height || !(request.settings == settings_))
     return plan;
   plan.whole_frame = false;
-  if (request.unchanged) return plan;
 
   // Runs of changed blocks, row by row; few runs whatever the picture.
   for (int by = 0; by < blocks(frame.height); ++by) {

@@ -48,11 +48,6 @@ std::shared_ptr<Job> Session::submit(JobRequest request) {
 
 void Session::flush() { cancel_jobs(false); }
 
-void Session::forget() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  reset_ = true;
-}
-
 void Session::close() {
   cancel_jobs(true);
   load_progress_.cancel();
@@ -113,12 +108,7 @@ void Session::run() {
     const bool reset = std::exchange(reset_, false);
     lock.unlock();
 
-    if (reset || job->request().discontinuity) {
-      temporal_.forget();
-      frame_index_ = 0;
-      last_low_res_ = {};
-      noise_shift_ = {};
-    }
+    if (reset || job->request().discontinuity) forget_frames_before();
     JobResult result = compute(*job);
     lock.lock();
     // The result counts before anyone who waits for it can ask for the statistics.
@@ -172,30 +162,51 @@ void Session::refuse(const std::shared_ptr<Job> &job, const Error &error) {
   job->finish(std::move(result));
 }
 
+void Session::forget_frames_before() {
+  temporal_.forget();
+  safety_hold_.forget();
+  frame_index_ = 0;
+  last_low_res_ = {};
+  noise_shift_ = {};
+}
+
 JobResult Session::compute(Job &job) {
+  const JobRequest &request = job.request();
   JobResult result;
   try {
     if (job.progress().cancelled()) return result;
-    const JobRequest &request = job.request();
-    const TemporalMode temporal = request.settings.temporal;
-    if (temporal == TemporalMode::fixed) return infer_in_time(job, request);
-    JobRequest adapted = request;
-    if (temporal == TemporalMode::off) {
-      // A seed of its own for each frame, told in its result; nothing to reuse.
-      adapted.settings.seed += frame_index_++;
-      adapted.reuse_threshold = -1;
-    } else {
-      follow(request.low_res, adapted.settings);
-    }
-    return infer_in_time(job, adapted);
+    result = work(job);
   } catch (...) {
     const Error error = current_error("upscaling a frame");
     if (error.kind() == ErrorKind::cancelled) return {};
     result = {};
     result.outcome = JobResult::Outcome::failed;
     result.error = error;
+  }
+  const bool unseen = result.outcome == JobResult::Outcome::late && request.drop_if_late;
+  if (result.outcome != JobResult::Outcome::done && !unseen)
+    check(request, request.low_res, result);
+  return result;
+}
+
+JobResult Session::work(Job &job) {
+  const JobRequest &request = job.request();
+  if (request.plain) {
+    JobResult result;
+    result.outcome = JobResult::Outcome::plain;
     return result;
   }
+  const TemporalMode temporal = request.settings.temporal;
+  if (temporal == TemporalMode::fixed) return infer_in_time(job, request);
+  JobRequest adapted = request;
+  if (temporal == TemporalMode::off) {
+    // A seed of its own for each frame, told in its result; nothing to reuse.
+    adapted.settings.seed += frame_index_++;
+    adapted.reuse_threshold = -1;
+  } else {
+    follow(request.low_res, adapted.settings);
+  }
+  return infer_in_time(job, adapted);
 }
 
 void Session::follow(const Frame &low_res, UpscaleSettings &settings) {
@@ -210,7 +221,7 @@ void Session::follow(const Frame &low_res, UpscaleSettings &settings) {
 JobResult Session::infer_in_time(Job &job, const JobRequest &request) {
   const ReusePlan plan = temporal_.plan(request, std::nullopt);
   const bool costs_nothing = !plan.whole_frame && plan.regions.empty();
-  if (!costs_nothing && request.too_late && request.too_late(stats().mean_time)) {
+  if (!costs_nothing && too_late(request)) {
     JobResult result;
     result.outcome = JobResult::Outcome::late;
     return result;
@@ -218,14 +229,18 @@ JobResult Session::infer_in_time(Job &job, const JobRequest &request) {
   return infer(job, request);
 }
 
+bool Session::too_late(const JobRequest &request) {
+  const ResolvedSettings settings = model()->resolve(request.settings);
+  pace_.expect({request.low_res.width, request.low_res.height, settings.steps,
+                settings.guidance_scale > 1, request.settings.scheduler});
+  if (!request.too_late) return false;
+  if (request.too_late(nanoseconds(0))) return true;
+  return request.too_late(pace_.demand()) && !pace_.probe(Clock::now());
+}
+
 JobResult Session::infer(Job &job, const JobRequest &request) {
   const auto start = Clock::now();
   const std::shared_ptr<UpscaleModel> model = this->model();
-  if (request.settings.safety_check && !model->has_safety_checker())
-    throw Error(ErrorKind::settings,
-                "safety-check was turned on while running, but the model was opened without a "
-                "checker; turn it on before the start");
-
   JobResult result;
   result.seed = request.settings.seed;
   result.settings = model->resolve(request.settings);
@@ -246,13 +261,33 @@ JobResult Session::infer(Job &job, const JobRequest &request) {
   } else {
     result.high_res = temporal_.high_res();
   }
-  if (request.settings.safety_check) {
-    if (result.inferred) last_safety_ = model->check_safety(*result.high_res);
-    result.safety = last_safety_;
-  }
   result.outcome = JobResult::Outcome::done;
-  result.time = Clock::now() - start;
+  check(request, *result.high_res, result);
+  const auto end = Clock::now();
+  result.time = end - start;
+  // A part of a frame says how long a frame takes at least.
+  if (result.inferred)
+    pace_.ran(plan.whole_frame ? result.time : std::max(result.time, pace_.mean()), end);
   return result;
+}
+
+void Session::check(const JobRequest &request, const Frame &picture, JobResult &result) {
+  if (!request.settings.safety_check) return;
+  try {
+    const std::shared_ptr<UpscaleModel> model = this->model();
+    if (!model->has_safety_checker())
+      throw Error(ErrorKind::settings,
+                  "safety-check was turned on while running, but the model was opened without a "
+                  "checker; turn it on before the start");
+    const bool known = result.outcome == JobResult::Outcome::done && !result.inferred;
+    const SafetyVerdict verdict = known ? last_safety_ : model->check_safety(picture);
+    if (result.outcome == JobResult::Outcome::done) last_safety_ = verdict;
+    result.safety = safety_hold_.apply(verdict, request.low_res, request.time);
+  } catch (...) {
+    result.unchecked = current_error("checking a frame");
+    // What was made is not reused: it would have to be checked first.
+    temporal_.forget();
+  }
 }
 
 Frame Session::upscale(Job &job, const JobRequest &request, const Rect &region, JobResult &result) {
@@ -273,27 +308,21 @@ Frame Session::upscale(Job &job, const JobRequest &request, const Rect &region, 
 }
 
 void Session::count(const JobResult &result) {
-  switch (result.outcome) {
-    case JobResult::Outcome::done:
-      break;
-    case JobResult::Outcome::late:
-      ++stats_.late;
-      return;
-    case JobResult::Outcome::cancelled:
-      ++stats_.cancelled;
-      return;
-    case JobResult::Outcome::failed:
-      return;
+  if (result.outcome == JobResult::Outcome::cancelled) {
+    ++stats_.cancelled;
+    return;
   }
   if (result.safety.nsfw) ++stats_.flagged;
+  if (result.outcome == JobResult::Outcome::late) ++stats_.late;
+  if (result.outcome != JobResult::Outcome::done) return;
   if (!result.inferred) {
     ++stats_.reused;
     return;
   }
   ++stats_.inferred;
   stats_.last_time = result.time;
-  stats_.mean_time =
-      stats_.mean_time.count() == 0 ? result.time : (stats_.mean_time * 4 + result.time) / 5;
+  stats_.mean_time = pace_.mean();
+  stats_.demand = pace_.settled() ? pace_.demand() : nanoseconds(0);
 }
 
 }  // namespace livepeer

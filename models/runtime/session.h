@@ -12,7 +12,9 @@
 #include "runtime/model.h"
 #include "runtime/model_cache.h"
 #include "runtime/motion.h"
+#include "runtime/pace.h"
 #include "runtime/reuse.h"
+#include "runtime/safety_hold.h"
 
 namespace livepeer {
 
@@ -33,6 +35,7 @@ struct SessionStats {
   nanoseconds load_time{0};
   nanoseconds last_time{0};
   nanoseconds mean_time{0};              ///< of inferences, the newest counting most
+  nanoseconds demand{0};                 ///< Pace::demand(), once it is settled
   size_t queue_depth = 0;                ///< jobs waiting or running
   std::string model, device, precision;  ///< empty until loaded
 };
@@ -48,8 +51,6 @@ class Session {
   std::shared_ptr<Job> submit(JobRequest request);
   /// Cancels all jobs and forgets the frames before.
   void flush();
-  /// Forgets the frames before, from the next job that starts on.
-  void forget();
   /// Cancels the load and all jobs. The worker leaves when it notices; nobody waits for it.
   void close();
   SessionStats stats() const;
@@ -66,11 +67,16 @@ class Session {
   bool load();
   void cancel_jobs(bool closing);
   JobResult compute(Job &job);
+  void forget_frames_before();
+  JobResult work(Job &job);
   /// Follows the picture with the noise, under TemporalMode::motion.
   void follow(const Frame &low_res, UpscaleSettings &settings);
   JobResult infer_in_time(Job &job, const JobRequest &request);
+  bool too_late(const JobRequest &request);
   JobResult infer(Job &job, const JobRequest &request);
   Frame upscale(Job &job, const JobRequest &request, const Rect &region, JobResult &result);
+  /// Fills in what the safety checker says of `picture`.
+  void check(const JobRequest &request, const Frame &picture, JobResult &result);
   void refuse(const std::shared_ptr<Job> &job, const Error &error);
   void count(const JobResult &result);
 
@@ -94,6 +100,8 @@ class Session {
 
   // The worker's own.
   ReuseState temporal_;
+  Pace pace_;
+  SafetyHold safety_hold_;
   SafetyVerdict last_safety_;  // of temporal_'s picture
   uint64_t frame_index_ = 0;   // frames since the last discontinuity
   Frame last_low_res_;         // TemporalMode::motion: the frame before, and where the noise is

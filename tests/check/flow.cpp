@@ -27,6 +27,22 @@ void wait_for_step() {
   wait_until([] { return engine->stepping.stopped() > 0; });
 }
 
+/// An event that passed, and how many frames did before.
+struct Passed {
+  GstEventType type;
+  size_t frames_before;
+};
+
+GstPadProbeReturn note_passed(GstPad *, GstPadProbeInfo *info, gpointer data) {
+  auto *passed = static_cast<std::vector<Passed> *>(data);
+  const size_t before = passed->empty() ? 0 : passed->back().frames_before;
+  if (!(GST_PAD_PROBE_INFO_TYPE(info) & GST_PAD_PROBE_TYPE_BUFFER))
+    passed->push_back({GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)), before});
+  else
+    passed->push_back({GST_EVENT_UNKNOWN, before + 1});
+  return GST_PAD_PROBE_OK;
+}
+
 GstPadProbeReturn answer(GstPad *, GstPadProbeInfo *info, gpointer flow) {
   gst_buffer_unref(GST_PAD_PROBE_INFO_BUFFER(info));
   GST_PAD_PROBE_INFO_FLOW_RETURN(info) = *static_cast<GstFlowReturn *>(flow);
@@ -227,6 +243,10 @@ POINT(F8_a_flushing_seek_in_mid_frame) {
 POINT(F9_serialized_events_wait_for_the_frames_before) {
   engine->step_time = 10ms;
   GstHarness *h = harness_new(kSmall, "max-in-flight=8");
+  std::vector<Passed> passed;
+  gst_pad_add_probe(
+      h->sinkpad, GstPadProbeType(GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM),
+      note_passed, &passed, nullptr);
   GstSegment segment;
   gst_segment_init(&segment, GST_FORMAT_TIME);
   unsigned sent = 0;
@@ -240,9 +260,11 @@ POINT(F9_serialized_events_wait_for_the_frames_before) {
       fail_unless(gst_harness_push_event(h, gst_event_new_segment(&segment)));
     }
     for (unsigned i = 0; i < 5; ++i) fail_unless_equals_int(gst_harness_push(h, frame(sent++)), 0);
+    const GstEventType type = GST_EVENT_TYPE(event);
     fail_unless(gst_harness_push_event(h, event));
-    fail_unless_equals_int(int(gst_harness_buffers_received(h)), int(sent));
-    if (GST_EVENT_TYPE(event) == GST_EVENT_EOS) break;
+    fail_unless(drain(h));
+    fail_unless(!passed.empty() && passed.back().type == type, "%s", gst_event_type_get_name(type));
+    fail_unless_equals_int(int(passed.back().frames_before), int(sent));
   }
   gst_harness_teardown(h);
 }
@@ -252,12 +274,11 @@ POINT(F9_a_drain_can_be_interrupted) {
     engine->stepping.close();
     GstHarness *h = harness_new(kSmall, "max-in-flight=4");
     for (unsigned i = 0; i < 3; ++i) gst_harness_push(h, frame(i));
-    auto drained = std::async(std::launch::async,
-                              [=] { return gst_harness_push_event(h, gst_event_new_eos()); });
+    auto drained = std::async(std::launch::async, [=] { return drain(h); });
     wait_for_step();
     const auto start = Clock::now();
     gst_harness_push_event(h, gst_event_new_flush_start());
-    drained.get();
+    fail_if(drained.get());
     const double took = elapsed_ms(start);
     engine->stepping.open();
     gst_harness_teardown(h);

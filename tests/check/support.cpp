@@ -191,6 +191,16 @@ BusHarness::~BusHarness() {
   gst_harness_teardown(h);
 }
 
+bool drain(GstHarness *harness) {
+  // A query that the element answers itself, and only behind all that came before.
+  GstCaps *caps = gst_pad_get_current_caps(harness->srcpad);
+  GstQuery *query = gst_query_new_allocation(caps, FALSE);
+  const gboolean answered = gst_pad_peer_query(harness->srcpad, query);
+  gst_query_unref(query);
+  gst_caps_unref(caps);
+  return answered;
+}
+
 GstElement *pipeline_new(const std::string &launch) {
   GError *error = nullptr;
   GstElement *pipeline = gst_parse_launch(launch.c_str(), &error);

@@ -70,6 +70,9 @@ struct BusHarness {
   GstBus *bus;
 };
 
+/// Waits for all that was pushed before; false where a flush came between.
+bool drain(GstHarness *harness);
+
 guint64 stat(GstElement *element, const char *name);
 
 using Clock = std::chrono::steady_clock;

@@ -1,6 +1,4 @@
-// Sections J, temporal behaviour, and K, safety check.
-#include <cstring>
-
+// Section J: temporal behaviour.
 #include "support.h"
 
 namespace {
@@ -108,67 +106,6 @@ POINT(J2_reuse_can_be_turned_off) {
     fail_unless_equals_int(engine->upscales, 5);
     gst_harness_teardown(h);
   }
-}
-
-POINT(K1_a_flagged_frame_follows_the_action) {
-  engine->nsfw_score = 0.9;
-  for (const char *action : {"mark", "scale", "blur", "drop", "error"}) {
-    BusHarness test(kSmall,
-                    std::string("safety-check=true post-messages=true safety-action=") + action);
-    const GstFlowReturn flow = gst_harness_push(test.h, frame(0, 0));
-    GstBuffer *out = gst_harness_try_pull(test.h);
-    if (g_str_equal(action, "error")) {
-      fail_unless_equals_int(flow, GST_FLOW_ERROR);
-      expect_error(test.bus, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED);
-      continue;
-    }
-    fail_unless_equals_int(flow, GST_FLOW_OK);
-    fail_unless_equals_uint64(stat(test.h->element, "flagged"), 1);
-    if (g_str_equal(action, "drop")) {
-      fail_unless(out == nullptr);
-      continue;
-    }
-    const GstLivepeerUpscaleMeta *meta = gst_buffer_get_livepeer_upscale_meta(out);
-    fail_unless(meta->flags & GST_LIVEPEER_UPSCALE_NSFW);
-    fail_unless(meta->nsfw_score == 0.9);
-    const bool mark = g_str_equal(action, "mark");
-    fail_unless(!(meta->flags & GST_LIVEPEER_UPSCALE_SCALED) == mark);
-    if (mark) expect_pattern(out, info_of(kSmallOut));
-    GstMapInfo map;
-    fail_unless(gst_buffer_map(out, &map, GST_MAP_READ));
-    gulong sum = 0;
-    int sharpest = 0;
-    for (gsize i = 3; i < map.size; ++i) {
-      sum += map.data[i];
-      sharpest = MAX(sharpest, ABS(int(map.data[i]) - int(map.data[i - 3])));
-    }
-    fail_unless(sum / map.size > 10, "a black frame");
-    if (g_str_equal(action, "blur")) fail_unless(sharpest < 40, "%d", sharpest);
-    gst_buffer_unmap(out, &map);
-    gst_buffer_unref(out);
-    GstMessage *message;
-    while (
-        (message = gst_bus_pop_filtered(test.bus, GST_MESSAGE_ELEMENT)) &&
-        !gst_structure_has_name(gst_message_get_structure(message), GST_LIVEPEER_UPSCALE_MESSAGE))
-      gst_message_unref(message);
-    gboolean nsfw = FALSE;
-    gdouble score = 0;
-    fail_unless(message &&
-                gst_structure_get(gst_message_get_structure(message), "nsfw", G_TYPE_BOOLEAN, &nsfw,
-                                  "nsfw-score", G_TYPE_DOUBLE, &score, nullptr));
-    fail_unless(nsfw && score == 0.9);
-    gst_message_unref(message);
-  }
-}
-
-POINT(K2_unchecked_frames_never_pass) {
-  // Turned on while running, where the model was opened without a checker.
-  engine->has_checker = false;
-  BusHarness test(kSmall);
-  fail_unless_equals_int(gst_harness_push(test.h, frame(0, 0)), 0);
-  g_object_set(test.h->element, "safety-check", TRUE, nullptr);
-  fail_unless_equals_int(gst_harness_push(test.h, frame(1, 1)), GST_FLOW_ERROR);
-  expect_error(test.bus, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS);
 }
 
 int main() { return run_suite("temporal"); }

@@ -59,10 +59,23 @@ FakeModel::FakeModel(std::string id, std::shared_ptr<FakeEngine> engine)
 FakeModel::~FakeModel() { --engine_->models_alive; }
 
 ResolvedSettings FakeModel::resolve(const UpscaleSettings &settings) const {
-  return {settings.steps ? settings.steps : engine_->default_steps,
-          settings.guidance_scale == -1 ? 9.0 : settings.guidance_scale,
-          settings.noise_level == -1 ? 20 : settings.noise_level,
-          settings.noise_temperature == -1 ? 1.0 : settings.noise_temperature};
+  ResolvedSettings result = {settings.steps ? settings.steps : engine_->default_steps,
+                             settings.guidance_scale == -1 ? 9.0 : settings.guidance_scale,
+                             settings.noise_level == -1 ? 20 : settings.noise_level,
+                             settings.noise_temperature == -1 ? 1.0 : settings.noise_temperature};
+  if (result.noise_level > engine_->max_noise_level) {
+    result.noise_level = engine_->max_noise_level;
+    result.notes.emplace_back(ErrorKind::settings, "So much noise cannot be had");
+  }
+  if (result.steps < engine_->least_steps) {
+    result.steps = engine_->least_steps;
+    result.notes.emplace_back(ErrorKind::settings, "So few steps cannot be had");
+  }
+  if (settings.prompt.size() > engine_->longest_prompt)
+    result.notes.emplace_back(ErrorKind::failed,
+                              "The prompt is too long; left out were " +
+                                  std::to_string(settings.prompt.size() - engine_->longest_prompt));
+  return result;
 }
 
 Frame FakeModel::upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
@@ -107,8 +120,9 @@ uint64_t FakeModel::memory_estimate(int width, int height, const Limits &) const
   return uint64_t(width) * uint64_t(height) * 48;
 }
 
-SafetyVerdict FakeModel::check_safety(const Frame &) {
-  const double score = engine_->nsfw_score;
+SafetyVerdict FakeModel::check_safety(const Frame &picture) {
+  ++engine_->checks;
+  const double score = engine_->score_of ? engine_->score_of(picture) : engine_->nsfw_score.load();
   return {score > 0.5, score};
 }
 

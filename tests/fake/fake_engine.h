@@ -45,15 +45,20 @@ struct FakeEngine {
   std::atomic<bool> prompt_in_pixels{false};  ///< add a hash of the prompt to every value
   std::atomic<bool> has_checker{true};
   std::atomic<double> nsfw_score{0};  ///< flagged above 0.5
+  int max_noise_level = 350;
+  unsigned least_steps = 1;      ///< what its samplers can do
+  size_t longest_prompt = 1000;  ///< in bytes, for those of its tokenizer
   /// Set these while no model is open.
   std::function<void()> on_check;                            ///< may throw
   std::function<void()> on_load;                             ///< may throw
   std::function<void()> on_upscale;                          ///< may throw
+  std::function<double(const Frame &)> score_of;             ///< instead of nsfw_score; may throw
   std::function<void(const UpscaleSettings &)> on_settings;  ///< told those of each upscale
 
   std::atomic<int> loads{0};
   std::atomic<int> models_alive{0};
   std::atomic<int> upscales{0};
+  std::atomic<int> checks{0};
   std::atomic<int64_t> pixels{0};  ///< low-resolution pixels computed
 };
 
@@ -74,7 +79,7 @@ class FakeModel : public UpscaleModel {
   }
   uint64_t memory_estimate(int width, int height, const Limits &limits) const override;
   bool has_safety_checker() const override { return engine_->has_checker; }
-  SafetyVerdict check_safety(const Frame &high_res) override;
+  SafetyVerdict check_safety(const Frame &picture) override;
 
  private:
   const std::string id_;

@@ -9,7 +9,9 @@
 
 #include "fake/fake_engine.h"
 #include "runtime/motion.h"
+#include "runtime/pace.h"
 #include "runtime/runtime.h"
+#include "runtime/safety_hold.h"
 
 namespace livepeer {
 namespace {
@@ -199,20 +201,118 @@ TEST_F(RuntimeTest, H3_OutOfMemoryIsTriedOnceMore) {
   session->close();
 }
 
-TEST_F(RuntimeTest, I3_LateFramesAreSkippedWithTheMeasuredMean) {
+TEST_F(RuntimeTest, I3_FramesAreAskedForWithWhatAnInferenceDemands) {
   engine->step_time = 30ms;
   auto session = open();
-  std::vector<nanoseconds> means;
-  auto first = request(noise_frame(2, 2, 1)), second = request(noise_frame(2, 2, 2));
-  first.too_late = second.too_late = [&](nanoseconds mean) {
-    means.push_back(mean);
-    return mean.count() > 0;
+  std::vector<nanoseconds> asked;
+  const auto submit = [&](unsigned i) {
+    auto r = request(noise_frame(2, 2, i));
+    r.too_late = [&](nanoseconds from_now) {
+      asked.push_back(from_now);
+      return from_now > 0ns;
+    };
+    return session->submit(std::move(r))->wait().outcome;
   };
-  EXPECT_EQ(session->submit(first)->wait().outcome, Outcome::done);
-  EXPECT_EQ(session->submit(second)->wait().outcome, Outcome::late);
-  EXPECT_EQ(means[0], 0ns);
-  EXPECT_GE(means[1], 30ms);
-  EXPECT_EQ(session->stats().late, 1u);
+  EXPECT_EQ(submit(1), Outcome::done) << "nothing is known yet";
+  EXPECT_EQ(session->stats().demand, 0ns) << "the first one warms up";
+  EXPECT_EQ(submit(2), Outcome::late);
+  EXPECT_GE(asked.back(), 30ms);
+  session->submit(request(noise_frame(2, 2, 3)))->wait();
+  EXPECT_EQ(submit(4), Outcome::late);
+  EXPECT_EQ(asked.back(), session->stats().demand);
+  EXPECT_EQ(session->stats().late, 2u);
+  session->close();
+}
+
+TEST(PaceTest, TheFirstInferenceOfAKindCountsUntilTheSecond) {
+  Pace pace;
+  pace.expect({8, 8, 40, true, SchedulerKind::model});
+  pace.ran(2s, {});
+  EXPECT_EQ(pace.mean(), 2s);
+  EXPECT_FALSE(pace.settled());
+  pace.ran(100ms, {});
+  EXPECT_EQ(pace.mean(), 100ms);
+  EXPECT_TRUE(pace.settled());
+  EXPECT_GT(pace.demand(), 100ms);
+  EXPECT_LT(pace.demand(), 120ms);
+  pace.expect({8, 8, 40, true, SchedulerKind::model});
+  EXPECT_GT(pace.demand(), 0ns);
+  pace.expect({8, 8, 1, true, SchedulerKind::model});
+  EXPECT_EQ(pace.demand(), 0ns) << "other settings, other times";
+}
+
+TEST(PaceTest, ASlowSpellIsProbedAndForgotten) {
+  Pace pace;
+  Pace::Time now{};
+  now += 1h;
+  for (int i = 0; i < 5; ++i) pace.ran(400ms, now);
+  EXPECT_FALSE(pace.probe(now + 400ms));
+  // As long as nothing changes, the probes become rarer.
+  std::vector<int> waits;
+  for (int i = 0; i < 8; ++i) {
+    int waited = 0;
+    while (!pace.probe(now)) {
+      now += 100ms;
+      ++waited;
+    }
+    waits.push_back(waited);
+    pace.ran(390ms, now);
+  }
+  EXPECT_EQ(waits, (std::vector<int>{5, 10, 20, 40, 80, 160, 160, 160}));
+  // One that shows another time counts alone.
+  now += 16s;
+  ASSERT_TRUE(pace.probe(now));
+  pace.ran(10ms, now);
+  EXPECT_EQ(pace.mean(), 10ms);
+  EXPECT_TRUE(pace.probe(now + 500ms));
+}
+
+TEST(SafetyHoldTest, AVerdictHoldsUntilHalfASecondWasClearOrThePictureCuts) {
+  const Frame shot = noise_frame(64, 48, 1);
+  Frame other = shot;
+  for (uint8_t &value : other.pixels) value = uint8_t(200);
+  const SafetyVerdict bad = {true, 0.9}, good = {false, 0.1};
+  SafetyHold hold;
+  EXPECT_FALSE(hold.apply(good, shot, 0ms).nsfw);
+  EXPECT_TRUE(hold.apply(bad, shot, 40ms).nsfw);
+  EXPECT_TRUE(hold.apply(good, shot, 80ms).nsfw);
+  EXPECT_EQ(hold.apply(good, shot, 80ms).score, 0.1) << "the score is the frame's own";
+  EXPECT_TRUE(hold.apply(good, shot, 540ms).nsfw);
+  EXPECT_FALSE(hold.apply(good, shot, 541ms).nsfw);
+  EXPECT_FALSE(hold.apply(good, shot, 581ms).nsfw);
+  EXPECT_TRUE(hold.apply(bad, shot, 600ms).nsfw);
+  EXPECT_FALSE(hold.apply(good, other, 640ms).nsfw) << "a cut";
+  EXPECT_TRUE(hold.apply(bad, other, 680ms).nsfw);
+  EXPECT_TRUE(hold.apply(good, other, 640ms).nsfw) << "in reverse";
+  EXPECT_FALSE(hold.apply(good, other, 100ms).nsfw);
+  EXPECT_TRUE(hold.apply(bad, other, {}).nsfw);
+  int frames = 0;
+  while (hold.apply(good, other, {}).nsfw) ++frames;
+  EXPECT_EQ(frames, 12) << "without timestamps a frame counts as 40 ms";
+  hold.apply(bad, other, {});
+  hold.forget();
+  EXPECT_FALSE(hold.apply(good, other, {}).nsfw);
+}
+
+TEST_F(RuntimeTest, K2_PlainLateAndFailedFramesAreChecked) {
+  engine->score_of = [](const Frame &frame) { return frame.width == 8 ? 0.9 : 0.1; };
+  auto session = open();
+  auto r = request(noise_frame(8, 8, 1));
+  r.plain = true;
+  EXPECT_EQ(session->submit(r)->wait().outcome, Outcome::plain);
+  EXPECT_TRUE(session->submit(r)->wait().safety.nsfw);
+  r.plain = false;
+  r.too_late = [](nanoseconds) { return true; };
+  EXPECT_EQ(session->submit(r)->wait().outcome, Outcome::late);
+  EXPECT_TRUE(session->submit(r)->wait().safety.nsfw);
+  const int checks = engine->checks;
+  r.drop_if_late = true;
+  EXPECT_EQ(session->submit(r)->wait().outcome, Outcome::late);
+  EXPECT_EQ(engine->checks, checks) << "nobody sees it";
+  r.too_late = {};
+  engine->on_upscale = [] { throw std::bad_alloc(); };
+  EXPECT_EQ(session->submit(r)->wait().outcome, Outcome::failed);
+  EXPECT_TRUE(session->submit(r)->wait().safety.nsfw);
   session->close();
 }
 
@@ -290,12 +390,10 @@ TEST_F(RuntimeTest, E11_TheThresholdReusesSmallDifferencesWhichDoNotAddUp) {
   session->close();
 }
 
-TEST_F(RuntimeTest, E11_AGapRepeatsAndANegativeThresholdNever) {
+TEST_F(RuntimeTest, E11_ANegativeThresholdReusesNothing) {
   auto session = open();
   auto r = request(noise_frame(8, 8, 1));
-  r.unchanged = true;
-  EXPECT_TRUE(session->submit(r)->wait().inferred) << "there is nothing to repeat yet";
-  r.low_res = noise_frame(8, 8, 2);
+  EXPECT_TRUE(session->submit(r)->wait().inferred);
   EXPECT_FALSE(session->submit(r)->wait().inferred);
   r.reuse_threshold = -1;
   EXPECT_TRUE(session->submit(r)->wait().inferred);
@@ -379,8 +477,11 @@ TEST_F(RuntimeTest, K_SafetyVerdictStaysWithAReusedFrameAndIsNeverSkipped) {
   EXPECT_EQ(session->stats().flagged, 2u);
   engine->has_checker = false;
   auto job = session->submit(request(noise_frame(8, 8, 2)));
-  ASSERT_EQ(job->wait().outcome, Outcome::failed);
-  EXPECT_EQ(job->wait().error->kind(), ErrorKind::settings);
+  ASSERT_EQ(job->wait().outcome, Outcome::done);
+  ASSERT_TRUE(job->wait().unchecked);
+  EXPECT_EQ(job->wait().unchecked->kind(), ErrorKind::settings);
+  EXPECT_TRUE(session->submit(request(noise_frame(8, 8, 2)))->wait().inferred)
+      << "what nobody checked is not reused";
   session->close();
 }
 
