@@ -75,12 +75,87 @@ DiffusionModel::DiffusionModel(DiffusionModelInfo info,
       automatic_budget_(automatic_budget(pipeline_.components())) {}
 
 ResolvedSettings DiffusionModel::resolve(const UpscaleSettings &settings) const {
+  UpscaleSettings key = settings;
+  key.seed = 0;
+  key.noise_shift_x = key.noise_shift_y = 0;
+  {
+    const std::lock_guard<std::mutex> lock(resolved_mutex_);
+    if (resolved_ && key == resolved_for_) return *resolved_;
+  }
+  const ResolvedSettings result = resolve_afresh(settings);
+  const std::lock_guard<std::mutex> lock(resolved_mutex_);
+  resolved_for_ = std::move(key);
+  resolved_ = result;
+  return result;
+}
+
+ResolvedSettings DiffusionModel::resolve_afresh(const UpscaleSettings &settings) const {
   ResolvedSettings result = info_.defaults;
   if (settings.steps > 0) result.steps = settings.steps;
   if (settings.guidance_scale >= 0) result.guidance_scale = settings.guidance_scale;
   if (settings.noise_level >= 0) result.noise_level = settings.noise_level;
   if (settings.noise_temperature >= 0) result.noise_temperature = settings.noise_temperature;
+  limit_noise_level(result);
+  find_possible_steps(settings.scheduler, result);
+  measure("prompt", settings.prompt, result);
+  measure("negative prompt", settings.negative_prompt, result);
   return result;
+}
+
+void DiffusionModel::limit_noise_level(ResolvedSettings &settings) const {
+  const int most =
+      std::min(info_.max_noise_level, int(pipeline_.components().low_res_scheduler.size()) - 1);
+  if (settings.noise_level <= most) return;
+  settings.notes.emplace_back(ErrorKind::settings,
+                              "This model takes noise levels up to " + std::to_string(most) +
+                                  ", which is used instead of more",
+                              "noise-level is " + std::to_string(settings.noise_level));
+  settings.noise_level = most;
+}
+
+/// The number of steps nearest to the wanted one that the sampler can make; more before fewer.
+void DiffusionModel::find_possible_steps(SchedulerKind kind, ResolvedSettings &settings) const {
+  const auto scheduler = make_scheduler(pipeline_.components().scheduler, kind);
+  std::optional<Error> refused;
+  const auto can_do = [&](unsigned steps) {
+    try {
+      scheduler->set_timesteps(int(steps));
+      return true;
+    } catch (const Error &error) {
+      if (error.kind() != ErrorKind::settings) throw;
+      if (!refused) refused = error;
+      return false;
+    }
+  };
+  const unsigned wanted = settings.steps;
+  if (can_do(wanted)) return;
+  for (unsigned away = 1; away <= std::max(wanted, 1000U); ++away) {
+    for (const int64_t steps : {int64_t(wanted) + away, int64_t(wanted) - away}) {
+      if (steps < 1 || !can_do(unsigned(steps))) continue;
+      settings.steps = unsigned(steps);
+      settings.notes.emplace_back(
+          ErrorKind::settings,
+          "The sampler cannot make the steps that were asked for; it makes " +
+              std::to_string(steps),
+          refused->what());
+      return;
+    }
+  }
+  throw *refused;
+}
+
+void DiffusionModel::measure(const std::string &name, const std::string &prompt,
+                             ResolvedSettings &settings) const {
+  const auto &measure_prompt = pipeline_.components().measure_prompt;
+  if (!measure_prompt || prompt.empty()) return;
+  const auto [tokens, taken] = measure_prompt(prompt);
+  if (taken == tokens) return;
+  // Without the text itself, which may be private.
+  settings.notes.emplace_back(ErrorKind::failed,
+                              "The " + name + " is longer than the model reads; its last " +
+                                  std::to_string(tokens - taken) + " of " + std::to_string(tokens) +
+                                  " tokens are left out",
+                              "the model reads " + std::to_string(taken) + " tokens");
 }
 
 bool DiffusionModel::bounded() const {
@@ -166,11 +241,6 @@ Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
                               const UpscaleSettings &settings, const Limits &limits,
                               Progress &progress) {
   const ResolvedSettings resolved = resolve(settings);
-  if (resolved.noise_level > info_.max_noise_level)
-    throw Error(ErrorKind::settings, "This model takes noise levels up to " +
-                                         std::to_string(info_.max_noise_level) +
-                                         "; set noise-level to one of them, not " +
-                                         std::to_string(resolved.noise_level) + ".");
   return guarded("upscaling a frame", [&] {
     const torch::NoGradGuard no_grad;
     use_threads(limits.n_threads);
@@ -207,6 +277,12 @@ Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
       request.denoiser_tiles = plan.denoiser_tiles;
       request.vae_tiles = plan.vae_tiles;
       const torch::Tensor image = pipeline_(request, tile_progress)[0];
+      // What is not finite stays so in a sum, and would be written as black.
+      if (!std::isfinite(image.sum().item<double>()))
+        throw Error(ErrorKind::failed,
+                    "The model's numbers are not finite, so there is no picture; use another "
+                    "precision or other settings.",
+                    "precision is " + info_.precision);
       const int scale = image.size(0) == 3 ? 4 : 1;
       if (image.size(1) != scale * tile.crop.height || image.size(2) != scale * tile.crop.width)
         throw Error(ErrorKind::open_read,

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "diffusion/kept_memory.h"
@@ -45,12 +46,21 @@ class DiffusionModel : public UpscaleModel {
   uint64_t bytes_of_frame(int width, int height) const;
   int tile_size(int width, int height, const Limits &limits) const;
   PipelineNoise noise_for(uint64_t seed, int64_t height, int64_t width);
+  ResolvedSettings resolve_afresh(const UpscaleSettings &settings) const;
+  void limit_noise_level(ResolvedSettings &settings) const;
+  void find_possible_steps(SchedulerKind scheduler, ResolvedSettings &settings) const;
+  void measure(const std::string &name, const std::string &prompt,
+               ResolvedSettings &settings) const;
 
   const KeptMemory kept_memory_;  ///< first: gives memory back when the rest is gone
   const DiffusionModelInfo info_;
   StableDiffusionUpscalePipeline pipeline_;
   const std::unique_ptr<SafetyChecker> safety_checker_;
   const uint64_t automatic_budget_;  ///< fixed at the start, as tiles of an unbounded model show
+
+  mutable std::mutex resolved_mutex_;
+  mutable UpscaleSettings resolved_for_;  ///< of the last job: a video has the same in every frame
+  mutable std::optional<ResolvedSettings> resolved_;
 
   std::mutex noise_mutex_;
   uint64_t noise_seed_ = 0;

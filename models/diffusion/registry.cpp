@@ -1,5 +1,7 @@
 #include "diffusion/registry.h"
 
+#include <algorithm>
+
 #include "diffusion/schedulers/schedulers.h"
 #include "nn/clip/clip_text_model.h"
 #include "nn/embedded/autoencoder_pixel_shuffle.h"
@@ -84,9 +86,8 @@ std::shared_ptr<Vae> load_vae(const Component &component, const WeightOptions &o
   return find(vaes, component).load(component, options);
 }
 
-StableDiffusionUpscalePipeline::EncodePrompt load_prompt_encoder(const Component &tokenizer,
-                                                                 const Component &text_encoder,
-                                                                 const WeightOptions &options) {
+PromptEncoder load_prompt_encoder(const Component &tokenizer, const Component &text_encoder,
+                                  const WeightOptions &options) {
   auto ids = find(tokenizers, tokenizer).load(tokenizer, options);
   auto network = find(text_encoders, text_encoder).load(text_encoder, options);
   if (ids->largest_id() >= network->vocab_size() || ids->max_length() > network->max_positions())
@@ -98,9 +99,14 @@ StableDiffusionUpscalePipeline::EncodePrompt load_prompt_encoder(const Component
             std::to_string(network->vocab_size()) + " ids, " +
             std::to_string(network->max_positions()) + " tokens");
   const torch::Device device = options.device;
-  return [ids, network, device](const std::string &prompt) {
+  const auto encode = [ids, network, device](const std::string &prompt) {
     return network->forward(torch::tensor(ids->encode(prompt).ids).unsqueeze(0).to(device));
   };
+  const auto measure = [ids](const std::string &prompt) {
+    const size_t tokens = ids->tokenize(prompt).size(), most = size_t(ids->max_length()) - 2;
+    return StableDiffusionUpscalePipeline::PromptLength{tokens, std::min(tokens, most)};
+  };
+  return {encode, measure};
 }
 
 void check_classes(const Snapshot &snapshot) {

@@ -15,9 +15,12 @@ namespace livepeer {
 std::shared_ptr<Denoiser> load_denoiser(const Component &component, const WeightOptions &options);
 std::shared_ptr<Vae> load_vae(const Component &component, const WeightOptions &options);
 /// Tokenizer and text encoder in one.
-StableDiffusionUpscalePipeline::EncodePrompt load_prompt_encoder(const Component &tokenizer,
-                                                                 const Component &text_encoder,
-                                                                 const WeightOptions &options);
+struct PromptEncoder {
+  StableDiffusionUpscalePipeline::EncodePrompt encode;
+  StableDiffusionUpscalePipeline::MeasurePrompt measure;
+};
+PromptEncoder load_prompt_encoder(const Component &tokenizer, const Component &text_encoder,
+                                  const WeightOptions &options);
 /// Whether every component of an upscaling pipeline is there and of a supported class.
 void check_classes(const Snapshot &snapshot);
 

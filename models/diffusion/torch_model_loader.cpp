@@ -138,11 +138,14 @@ std::shared_ptr<UpscaleModel> TorchModelLoader::load(const ModelSpec &spec, Prog
   StableDiffusionUpscalePipeline::Components components{
       load_denoiser(snapshot.component("unet"), options),
       load_vae(snapshot.component("vae"), vae_options),
-      load_prompt_encoder(snapshot.component("tokenizer"), snapshot.component("text_encoder"),
-                          options),
+      {},
       snapshot.component("scheduler").config(),
       NoiseSchedule(snapshot.component("low_res_scheduler").config()),
       resolved.device};
+  const PromptEncoder text = load_prompt_encoder(snapshot.component("tokenizer"),
+                                                 snapshot.component("text_encoder"), options);
+  components.encode_prompt = text.encode;
+  components.measure_prompt = text.measure;
   check_fit(snapshot, *components.unet, *components.vae);
   std::unique_ptr<SafetyChecker> checker;
   if (!resolved.safety_folder.empty()) {

@@ -42,6 +42,11 @@ class StableDiffusionUpscalePipeline {
  public:
   /// What one prompt becomes: hidden [1, tokens, channels], pooled [1, channels].
   using EncodePrompt = std::function<TextEmbeddings(const std::string &prompt)>;
+  /// How many tokens a prompt has, and how many of them the text encoder takes.
+  struct PromptLength {
+    size_t tokens, taken;
+  };
+  using MeasurePrompt = std::function<PromptLength(const std::string &prompt)>;
   struct Components {
     std::shared_ptr<Denoiser> unet;
     std::shared_ptr<Vae> vae;
@@ -49,6 +54,7 @@ class StableDiffusionUpscalePipeline {
     Config scheduler;
     NoiseSchedule low_res_scheduler;
     torch::Device device = torch::kCPU;
+    MeasurePrompt measure_prompt = {};  ///< empty: every prompt is taken whole
   };
   explicit StableDiffusionUpscalePipeline(Components components);
 

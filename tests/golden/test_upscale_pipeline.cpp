@@ -28,7 +28,8 @@ StableDiffusionUpscalePipeline::Components tiny_components() {
   return {load_denoiser(snapshot.component("unet"), options),
           load_vae(snapshot.component("vae"), options),
           load_prompt_encoder(snapshot.component("tokenizer"), snapshot.component("text_encoder"),
-                              options),
+                              options)
+              .encode,
           snapshot.component("scheduler").config(),
           NoiseSchedule(snapshot.component("low_res_scheduler").config())};
 }

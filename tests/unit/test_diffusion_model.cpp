@@ -240,23 +240,77 @@ TEST(DiffusionModel, ProgressNeverFalls) {
   EXPECT_EQ(fractions.back(), 1);
 }
 
-TEST(DiffusionModel, RefusesSettingsThatTheModelCannotDo) {
+TEST(DiffusionModel, SettingsThatTheModelCannotDoAreReplacedAndNoted) {
   Fixture fixture;
-  const auto kind = [&](const UpscaleSettings &settings) {
-    try {
-      fixture.upscale(picture(4, 4), settings);
-    } catch (const Error &error) {
-      return error.kind();
-    }
-    return ErrorKind::failed;
+  const auto notes = [&](const UpscaleSettings &settings) {
+    EXPECT_EQ(fixture.upscale(picture(4, 4), settings).width, 16);
+    return fixture.model.resolve(settings).notes;
   };
   UpscaleSettings settings;
+  EXPECT_TRUE(notes(settings).empty());
   settings.noise_level = 351;
-  EXPECT_EQ(kind(settings), ErrorKind::settings);
+  ASSERT_EQ(notes(settings).size(), 1U);
+  EXPECT_EQ(notes(settings)[0].kind(), ErrorKind::settings);
+  EXPECT_NE(std::string(notes(settings)[0].what()).find("350"), std::string::npos);
+  EXPECT_EQ(fixture.model.resolve(settings).noise_level, 350);
   settings = {};
   settings.steps = 1001;
-  EXPECT_EQ(kind(settings), ErrorKind::settings);
+  EXPECT_EQ(fixture.model.resolve(settings).steps, 999U) << "the most of this schedule";
+  EXPECT_EQ(fixture.model.resolve(settings).notes.size(), 1U);
+
+  auto parts = fixture.components(true);
+  parts.scheduler = Config({{"_class_name", "PNDMScheduler"}, {"skip_prk_steps", false}}, "config");
+  const DiffusionModel pndm({"small", "cpu", "float32", {3, 1.0, 20, 1.0}, 350, 1000}, parts);
+  settings.steps = 2;
+  EXPECT_EQ(pndm.resolve(settings).steps, 4U) << "the fewest that PNDM can do";
+  ASSERT_EQ(pndm.resolve(settings).notes.size(), 1U);
+  EXPECT_EQ(pndm.resolve(settings).notes[0].kind(), ErrorKind::settings);
   EXPECT_THROW(fixture.model.check_safety(picture(4, 4)), Error);
+}
+
+TEST(DiffusionModel, WhatIsCutOffAPromptIsNotedWithoutItsText) {
+  Fixture fixture;
+  auto parts = fixture.components(true);
+  parts.measure_prompt = [](const std::string &prompt) {
+    return StableDiffusionUpscalePipeline::PromptLength{prompt.size(),
+                                                        std::min<size_t>(prompt.size(), 4)};
+  };
+  const DiffusionModel model({"small", "cpu", "float32", {3, 1.0, 20, 1.0}, 350, 1000}, parts);
+  UpscaleSettings settings;
+  settings.prompt = "cat";
+  EXPECT_TRUE(model.resolve(settings).notes.empty());
+  settings.negative_prompt = "secret";
+  const auto notes = model.resolve(settings).notes;
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_EQ(notes[0].kind(), ErrorKind::failed);
+  const std::string text = std::string(notes[0].what()) + notes[0].detail();
+  EXPECT_NE(text.find("last 2 of 6 tokens"), std::string::npos) << text;
+  EXPECT_EQ(text.find("secret"), std::string::npos);
+}
+
+TEST(DiffusionModel, NumbersThatAreNotFiniteAreAnErrorAndNoPicture) {
+  struct Faulty : SmallVae {
+    explicit Faulty(float value) : SmallVae(true), value(value) {}
+    torch::Tensor decode(const torch::Tensor &latents, const torch::Tensor &low_res) override {
+      torch::Tensor image = SmallVae::decode(latents, low_res);
+      image.view(-1)[5] = value;
+      return image;
+    }
+    float value;
+  };
+  for (const float value : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    Fixture fixture;
+    auto parts = fixture.components(true);
+    parts.vae = std::make_shared<Faulty>(value);
+    DiffusionModel model({"small", "cpu", "float32", {3, 1.0, 20, 1.0}, 350, 1000}, parts);
+    Progress progress;
+    try {
+      model.upscale(picture(8, 8), {0, 0, 8, 8}, {}, {}, progress);
+      ADD_FAILURE() << "a picture was made";
+    } catch (const Error &error) {
+      EXPECT_EQ(error.kind(), ErrorKind::failed);
+    }
+  }
 }
 
 TEST(DiffusionModel, ThreadsDoNotChangeTheResult) {
