@@ -94,6 +94,19 @@ BytesPtr take_png(GstElement *pipeline) {
   return BytesPtr(g_bytes_new_take(data, size));
 }
 
+/// What the element says where it used other settings than it was given: a request that asks for
+/// what cannot be had is refused, not answered with something else.
+bool refuses_settings(GstMessage *message, GstElement *pipeline, JobResult &result) {
+  g_autoptr(GError) warning = nullptr;
+  gst_message_parse_warning(message, &warning, nullptr);
+  if (!posted_by(message, pipeline, "upscale") ||
+      !g_error_matches(warning, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS))
+    return false;
+  result.outcome = Outcome::model_failed;
+  result.message = warning->message;
+  return true;
+}
+
 /// Reads the element's own messages: steps made, and the judgement on the frame.
 void read_element_message(GstMessage *message, const UpscaleJob::Progress &progress,
                           JobResult &result) {
@@ -147,8 +160,8 @@ void UpscaleJob::feed(GstElement *pipeline) {
 }
 
 JobResult UpscaleJob::watch(GstElement *pipeline, const Progress &progress) {
-  constexpr auto wanted = GstMessageType(GST_MESSAGE_ERROR | GST_MESSAGE_EOS | GST_MESSAGE_ELEMENT |
-                                         GST_MESSAGE_APPLICATION);
+  constexpr auto wanted = GstMessageType(GST_MESSAGE_ERROR | GST_MESSAGE_WARNING | GST_MESSAGE_EOS |
+                                         GST_MESSAGE_ELEMENT | GST_MESSAGE_APPLICATION);
   JobResult result;
   for (;;) {
     g_autoptr(GstMessage) message =
@@ -156,6 +169,9 @@ JobResult UpscaleJob::watch(GstElement *pipeline, const Progress &progress) {
     switch (GST_MESSAGE_TYPE(message)) {
       case GST_MESSAGE_ERROR:
         return failure(message, pipeline);
+      case GST_MESSAGE_WARNING:
+        if (refuses_settings(message, pipeline, result)) return result;
+        break;
       case GST_MESSAGE_APPLICATION:
         result.outcome = Outcome::cancelled;
         return result;

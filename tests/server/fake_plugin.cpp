@@ -29,6 +29,8 @@ static gboolean plugin_init(GstPlugin *plugin) {
   engine->nsfw_score = score ? g_ascii_strtod(score, nullptr) : 0;
   engine->has_checker = !checker || g_str_equal(checker, "yes");
   engine->on_upscale = misbehave;
+  if (const char *steps = g_getenv("FAKE_LEAST_STEPS"))
+    engine->least_steps = unsigned(std::atoi(steps));
   if (const char *step = g_getenv("FAKE_STEP_MILLISECONDS"))
     engine->step_time = std::chrono::milliseconds(std::atoi(step));
   livepeer::Runtime::instance().set_loader(std::make_shared<livepeer::FakeLoader>(engine));

@@ -33,6 +33,15 @@ describe('faults', () => {
   }
 });
 
+test('settings that the model cannot do are refused', async () => {
+  const server = await startServer({env: fakeEngine({FAKE_LEAST_STEPS: '4'})});
+  const answer = await upscale(server, fields);
+  assert.equal(answer.status, 400);
+  assert.match(answer.json.detail.msg, /^Error during model execution: So few steps/);
+  assert.equal((await upscale(server, {...fields, num_inference_steps: '4'})).status, 200);
+  assert.equal(await server.stop(), 0);
+});
+
 describe('the safety check', () => {
   const nsfw = (answer) => answer.json.images[0].nsfw;
   test('a flagged picture is marked and not changed', async () => {
