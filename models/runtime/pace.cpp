@@ -14,7 +14,7 @@ void Pace::ran(nanoseconds time, Time now) {
   const bool unchanged = probing_ && time > mean_ * 3 / 4;
   patience_ = unchanged ? std::min(patience_ * 2, kMostPatience) : kPatience;
   // The second inference and a probe say how it is now, whatever was before.
-  mean_ = !settled() || probing_ ? time : (mean_ * 4 + time) / 5;
+  mean_ = inferences_ < 2 || probing_ ? time : (mean_ * 4 + time) / 5;
   ++inferences_;
   probing_ = false;
   last_ = now;

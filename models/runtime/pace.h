@@ -30,8 +30,6 @@ class Pace {
   /// The time that a frame must have, and what a measured latency is: the mean and a margin for
   /// what happens around the inference. 0: not known.
   nanoseconds demand() const;
-  /// Whether demand() is more than a first guess.
-  bool settled() const { return inferences_ > 1; }
 
  private:
   Kind kind_{};

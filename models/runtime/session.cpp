@@ -322,7 +322,7 @@ void Session::count(const JobResult &result) {
   ++stats_.inferred;
   stats_.last_time = result.time;
   stats_.mean_time = pace_.mean();
-  stats_.demand = pace_.settled() ? pace_.demand() : nanoseconds(0);
+  stats_.demand = pace_.demand();
 }
 
 }  // namespace livepeer

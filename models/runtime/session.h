@@ -35,7 +35,7 @@ struct SessionStats {
   nanoseconds load_time{0};
   nanoseconds last_time{0};
   nanoseconds mean_time{0};              ///< of inferences, the newest counting most
-  nanoseconds demand{0};                 ///< Pace::demand(), once it is settled
+  nanoseconds demand{0};                 ///< Pace::demand()
   size_t queue_depth = 0;                ///< jobs waiting or running
   std::string model, device, precision;  ///< empty until loaded
 };

@@ -214,13 +214,10 @@ TEST_F(RuntimeTest, I3_FramesAreAskedForWithWhatAnInferenceDemands) {
     return session->submit(std::move(r))->wait().outcome;
   };
   EXPECT_EQ(submit(1), Outcome::done) << "nothing is known yet";
-  EXPECT_EQ(session->stats().demand, 0ns) << "the first one warms up";
   EXPECT_EQ(submit(2), Outcome::late);
   EXPECT_GE(asked.back(), 30ms);
-  session->submit(request(noise_frame(2, 2, 3)))->wait();
-  EXPECT_EQ(submit(4), Outcome::late);
   EXPECT_EQ(asked.back(), session->stats().demand);
-  EXPECT_EQ(session->stats().late, 2u);
+  EXPECT_EQ(session->stats().late, 1u);
   session->close();
 }
 
@@ -229,10 +226,9 @@ TEST(PaceTest, TheFirstInferenceOfAKindCountsUntilTheSecond) {
   pace.expect({8, 8, 40, true, SchedulerKind::model});
   pace.ran(2s, {});
   EXPECT_EQ(pace.mean(), 2s);
-  EXPECT_FALSE(pace.settled());
+  EXPECT_GT(pace.demand(), 2s);
   pace.ran(100ms, {});
   EXPECT_EQ(pace.mean(), 100ms);
-  EXPECT_TRUE(pace.settled());
   EXPECT_GT(pace.demand(), 100ms);
   EXPECT_LT(pace.demand(), 120ms);
   pace.expect({8, 8, 40, true, SchedulerKind::model});
