@@ -78,7 +78,20 @@ static gboolean scale_field(GstStructure *structure, const gchar *field, gboolea
   return TRUE;
 }
 
-static gboolean make_progressive(GstStructure *structure) {
+/* System memory, or the fields of alternate video in it. */
+static gboolean is_taken(const GstCapsFeatures *features, gboolean *fields) {
+  *fields = gst_caps_features_contains(features, GST_CAPS_FEATURE_FORMAT_INTERLACED);
+  if (gst_caps_features_is_any(features)) return TRUE;
+  for (guint i = 0; i < gst_caps_features_get_size(features); i++) {
+    const gchar *feature = gst_caps_features_get_nth(features, i);
+    if (!g_str_equal(feature, GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY) &&
+        !g_str_equal(feature, GST_CAPS_FEATURE_FORMAT_INTERLACED))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean can_be_progressive(const GstStructure *structure) {
   const GValue *mode = gst_structure_get_value(structure, "interlace-mode");
   GValue progressive = G_VALUE_INIT;
   gboolean possible;
@@ -87,9 +100,39 @@ static gboolean make_progressive(GstStructure *structure) {
   g_value_init(&progressive, G_TYPE_STRING);
   g_value_set_static_string(&progressive, "progressive");
   possible = gst_value_intersect(NULL, mode, &progressive);
-  if (possible) gst_structure_set_value(structure, "interlace-mode", &progressive);
   g_value_unset(&progressive);
   return possible;
+}
+
+static GstStructure *with_mode(const GstStructure *structure, const gchar *mode) {
+  GstStructure *copy = gst_structure_copy(structure);
+
+  gst_structure_set(copy, "interlace-mode", G_TYPE_STRING, mode, NULL);
+  return copy;
+}
+
+/* Output is progressive, whatever the input is. */
+static GstCaps *append_output(GstCaps *caps, GstStructure *structure) {
+  if (gst_structure_has_field(structure, "interlace-mode"))
+    gst_structure_set(structure, "interlace-mode", G_TYPE_STRING, "progressive", NULL);
+  gst_structure_remove_field(structure, "field-order");
+  return gst_caps_merge_structure(caps, structure);
+}
+
+/* Progressive input first; the rest is only taken to be refused with words. */
+static GstCaps *append_input(GstCaps *caps, GstStructure *structure) {
+  if (!can_be_progressive(structure)) {
+    gst_structure_free(structure);
+    return caps;
+  }
+  gst_structure_remove_field(structure, "interlace-mode");
+  caps = gst_caps_merge_structure(caps, with_mode(structure, "progressive"));
+  caps = gst_caps_merge_structure(caps, gst_structure_copy(structure));
+  caps = gst_caps_merge_structure_full(
+      caps, with_mode(structure, "alternate"),
+      gst_caps_features_new(GST_CAPS_FEATURE_FORMAT_INTERLACED, NULL));
+  gst_structure_free(structure);
+  return caps;
 }
 
 GstCaps *gst_livepeer_upscale_transform_caps(GstPadDirection direction, GstCaps *caps) {
@@ -97,19 +140,15 @@ GstCaps *gst_livepeer_upscale_transform_caps(GstPadDirection direction, GstCaps 
   GstCaps *result = gst_caps_new_empty();
 
   for (guint i = 0; i < gst_caps_get_size(caps); i++) {
-    GstCapsFeatures *features = gst_caps_get_features(caps, i);
     GstStructure *structure;
+    gboolean fields;
 
-    if (!gst_caps_features_is_any(features) &&
-        !gst_caps_features_is_equal(features, GST_CAPS_FEATURES_MEMORY_SYSTEM_MEMORY))
-      continue;
+    if (!is_taken(gst_caps_get_features(caps, i), &fields) || (fields && !up)) continue;
     structure = gst_structure_copy(gst_caps_get_structure(caps, i));
-    if (scale_field(structure, "width", up) && scale_field(structure, "height", up) &&
-        make_progressive(structure)) {
-      result = gst_caps_merge_structure(result, structure);
-    } else {
+    if (!scale_field(structure, "width", up) || !scale_field(structure, "height", up))
       gst_structure_free(structure);
-    }
+    else
+      result = up ? append_output(result, structure) : append_input(result, structure);
   }
   return result;
 }

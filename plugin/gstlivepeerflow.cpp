@@ -26,6 +26,9 @@ constexpr GstClockTime kMostLatency = GstClockTime(1) << 62;
 void read_frame(GstLivepeerUpscale *self, GstBuffer *buffer, livepeer::Frame &frame,
                 std::vector<guint8> &alpha) {
   GstVideoInfo *info = &self->internals->negotiated.in;
+  if (GST_VIDEO_INFO_INTERLACE_MODE(info) == GST_VIDEO_INTERLACE_MODE_MIXED &&
+      GST_BUFFER_FLAG_IS_SET(buffer, GST_VIDEO_BUFFER_FLAG_INTERLACED))
+    throw gst_livepeer_upscale_interlaced_error("interlace-mode is mixed, and a frame is flagged");
   frame = livepeer::Frame(GST_VIDEO_INFO_WIDTH(info), GST_VIDEO_INFO_HEIGHT(info));
   if (GST_VIDEO_INFO_HAS_ALPHA(info)) alpha.resize(size_t(frame.width) * size_t(frame.height));
   GstVideoFrame mapped;

@@ -22,8 +22,8 @@ class LiveTiming {
   void set_base_time(GstClockTime base_time);
   /// The latency of the whole pipeline, from the LATENCY event.
   void set_pipeline_latency(GstClockTime latency);
-  /// Running time begins again after a flush. The pipeline sets the base time for that only when the
-  /// first frames have reached the sinks: until then nobody can tell what is late.
+  /// Running time begins again after a flush. The pipeline sets the base time for that only when
+  /// the first frames have reached the sinks: until then nobody can tell what is late.
   void expect_base_time();
 
   /// How late a frame of `running_time` would be if it was ready `from_now` on; negative: in time.

@@ -42,6 +42,11 @@ void check_video(GstLivepeerUpscale *self, const GstVideoInfo *info) {
                 "in front of livepeerupscale",
                 std::string("the colorimetry's transfer function is ") +
                     (transfer == GST_VIDEO_TRANSFER_SMPTE2084 ? "PQ" : "HLG"));
+  if (GST_VIDEO_INFO_INTERLACE_MODE(info) != GST_VIDEO_INTERLACE_MODE_PROGRESSIVE &&
+      GST_VIDEO_INFO_INTERLACE_MODE(info) != GST_VIDEO_INTERLACE_MODE_MIXED)
+    throw gst_livepeer_upscale_interlaced_error(
+        std::string("interlace-mode is ") +
+        gst_video_interlace_mode_to_string(GST_VIDEO_INFO_INTERLACE_MODE(info)));
   const guint64 pixels = guint64(width) * guint64(height);
   const guint64 limit =
       self->internals->sink.max_pixels ? self->internals->sink.max_pixels : kDefaultMaxPixels;
@@ -142,6 +147,12 @@ gboolean transform_meta(GstBaseTransform *trans, GstBuffer *out, GstMeta *meta, 
 }
 
 }  // namespace
+
+Error gst_livepeer_upscale_interlaced_error(const std::string &detail) {
+  return Error(ErrorKind::format,
+               "Interlaced video is not upscaled; put deinterlace in front of livepeerupscale",
+               detail);
+}
 
 void gst_livepeer_upscale_negotiation_class_init(GstElementClass *element_class,
                                                  GstBaseTransformClass *trans_class) {

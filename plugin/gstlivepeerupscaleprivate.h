@@ -140,5 +140,6 @@ GstFlowReturn gst_livepeer_upscale_make_output(GstLivepeerUpscale *self, const P
                                                GstBuffer **output);
 
 // Negotiation (gstlivepeernegotiation.cpp).
+livepeer::Error gst_livepeer_upscale_interlaced_error(const std::string &detail);
 void gst_livepeer_upscale_negotiation_class_init(GstElementClass *element_class,
                                                  GstBaseTransformClass *trans_class);

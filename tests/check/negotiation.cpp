@@ -1,6 +1,8 @@
 // Section D: negotiation.
 #include <gst/base/gstbasetransform.h>
 
+#include <cstring>
+
 #include "gstlivepeercaps.h"
 #include "support.h"
 
@@ -32,9 +34,11 @@ void expect_up(const char *in, const char *out) {
               std::string("video/x-raw,") + out);
 }
 
-void expect_down(const char *in, const char *out) {
+/// Of input that may be interlaced for all that the caps say, the progressive comes first.
+void expect_down(const char *in, const std::string &out) {
   expect_caps(transformed(GST_PAD_SRC, std::string("video/x-raw,") + in),
-              std::string("video/x-raw,") + out);
+              "video/x-raw," + out + ",interlace-mode=progressive;video/x-raw," + out +
+                  ";video/x-raw(format:Interlaced)," + out + ",interlace-mode=alternate");
 }
 
 bool accepts(const char *caps_text) {
@@ -145,12 +149,57 @@ POINT(D5_only_progressive) {
             "interlace-mode=progressive,width=4,height=4");
   expect_up("interlace-mode={interleaved,progressive},width=1,height=1",
             "interlace-mode=progressive,width=4,height=4");
-  for (const char *mode : {"interleaved", "mixed", "fields", "alternate"}) {
+  expect_up("interlace-mode=interleaved,field-order=top-field-first,width=1,height=1",
+            "interlace-mode=progressive,width=4,height=4");
+  expect_down("interlace-mode=progressive,width=4,height=4", "width=1,height=1");
+  fail_unless(transformed(GST_PAD_SRC, "video/x-raw,interlace-mode=mixed,width=4,height=4") ==
+              "EMPTY");
+}
+
+namespace {
+
+/// Expects the bus to tell what to do about interlaced video.
+void expect_deinterlace(GstBus *bus) {
+  GstMessage *message = wait_message(bus, GST_MESSAGE_ERROR);
+  GError *error = nullptr;
+  gst_message_parse_error(message, &error, nullptr);
+  fail_unless(g_error_matches(error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT));
+  fail_unless(strstr(error->message, "deinterlace"), "%s", error->message);
+  g_clear_error(&error);
+  gst_message_unref(message);
+}
+
+}  // namespace
+
+POINT(D5_interlaced_video_is_refused_with_words) {
+  for (const char *mode : {"interleaved", "fields", "alternate"}) {
+    BusHarness test("");
     const std::string caps =
-        raw_caps(std::string("format=RGB,width=8,height=8,interlace-mode=") + mode);
-    fail_unless(transformed(GST_PAD_SINK, caps) == "EMPTY", "%s", mode);
-    fail_unless(negotiated(caps).empty(), "%s was taken", mode);
+        std::string(g_str_equal(mode, "alternate") ? "video/x-raw(format:Interlaced)"
+                                                   : "video/x-raw") +
+        ",framerate=25/1,format=RGB,width=8,height=8,interlace-mode=" + mode;
+    gst_harness_set_src_caps_str(test.h, caps.c_str());
+    expect_deinterlace(test.bus);
   }
+}
+
+POINT(D5_mixed_video_runs_until_a_frame_is_interlaced) {
+  const std::string fields = "format=RGB,width=8,height=6";
+  BusHarness test(fields + ",interlace-mode=mixed");
+  GstCaps *caps = gst_pad_get_current_caps(test.h->sinkpad);
+  fail_unless_equals_string(
+      gst_structure_get_string(gst_caps_get_structure(caps, 0), "interlace-mode"), "progressive");
+  gst_caps_unref(caps);
+  for (unsigned i = 0; i < 3; ++i) {
+    GstBuffer *out =
+        gst_harness_push_and_pull(test.h, pattern_new(info_of(fields), i * GST_SECOND, i));
+    expect_pattern(out, info_of("format=RGB,width=32,height=24"), i);
+    gst_buffer_unref(out);
+  }
+  GstBuffer *interlaced = pattern_new(info_of(fields), 3 * GST_SECOND);
+  GST_BUFFER_FLAG_SET(interlaced, GST_VIDEO_BUFFER_FLAG_INTERLACED);
+  fail_unless_equals_int(gst_harness_push(test.h, interlaced), GST_FLOW_ERROR);
+  expect_deinterlace(test.bus);
 }
 
 POINT(D6_high_dynamic_range_is_refused_with_words) {
