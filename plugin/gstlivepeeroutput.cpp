@@ -220,6 +220,13 @@ GstFlowReturn gst_livepeer_upscale_make_output(GstLivepeerUpscale *self, const P
     task.since_flush.last_shown.reset();
   else if (!(picture.flags & GST_LIVEPEER_UPSCALE_NSFW))
     task.since_flush.last_shown = picture.frame;
+  GST_LOG_OBJECT(self, "the frame at %" GST_TIME_FORMAT " leaves:%s%s%s%s%s",
+                 GST_TIME_ARGS(GST_BUFFER_PTS(buffer)),
+                 picture.flags & GST_LIVEPEER_UPSCALE_INFERRED ? " inferred" : "",
+                 picture.flags & GST_LIVEPEER_UPSCALE_REUSED ? " reused" : "",
+                 picture.flags & GST_LIVEPEER_UPSCALE_LATE ? " late" : "",
+                 picture.flags & GST_LIVEPEER_UPSCALE_SCALED ? " scaled" : "",
+                 picture.flags & GST_LIVEPEER_UPSCALE_NSFW ? " flagged" : "");
   if (pending.settings.post_messages)
     gst_element_post_message(
         GST_ELEMENT(self),
