@@ -60,6 +60,12 @@ BufferPtr shell_of(GstBuffer *input) {
   return BufferPtr(shell);
 }
 
+/// The latency that this element adds to a live pipeline.
+GstClockTime own_latency(GstLivepeerUpscale *self) {
+  const GstClockTime set = self->internals->settings.get().latency;
+  return set ? std::min(set, kMostLatency) : self->internals->latency.get();
+}
+
 /// Asks upstream, and adds this element's latency where upstream is live.
 gboolean query_latency(GstLivepeerUpscale *self, GstQuery *query) {
   if (!gst_pad_peer_query(GST_BASE_TRANSFORM_SINK_PAD(self), query)) return FALSE;
@@ -71,7 +77,7 @@ gboolean query_latency(GstLivepeerUpscale *self, GstQuery *query) {
     self->internals->shared.values.live = live;
   }
   if (!live) return TRUE;
-  const GstClockTime ours = gst_livepeer_upscale_own_latency(self);
+  const GstClockTime ours = own_latency(self);
   GST_DEBUG_OBJECT(self, "adding a latency of %" GST_TIME_FORMAT, GST_TIME_ARGS(ours));
   gst_query_set_latency(query, live, min + ours,
                         GST_CLOCK_TIME_IS_VALID(max) ? max + ours : GST_CLOCK_TIME_NONE);
@@ -85,7 +91,7 @@ GstClockTime known_latency(GstLivepeerUpscale *self) {
     std::lock_guard<std::mutex> lock(self->internals->shared.lock);
     live = self->internals->shared.values.live;
   }
-  if (live) return *live ? gst_livepeer_upscale_own_latency(self) : 0;
+  if (live) return *live ? own_latency(self) : 0;
   GstQuery *query = gst_query_new_latency();
   GstClockTime min = 0;
   if (query_latency(self, query)) gst_query_parse_latency(query, nullptr, &min, nullptr);
@@ -301,11 +307,6 @@ gboolean query(GstBaseTransform *trans, GstPadDirection direction, GstQuery *que
 }
 
 }  // namespace
-
-GstClockTime gst_livepeer_upscale_own_latency(GstLivepeerUpscale *self) {
-  const GstClockTime set = self->internals->settings.get().latency;
-  return set ? std::min(set, kMostLatency) : self->internals->latency.get();
-}
 
 void gst_livepeer_upscale_flow_init(GstLivepeerUpscale *self) {
   gst_pad_set_event_full_function(GST_BASE_TRANSFORM_SINK_PAD(self),

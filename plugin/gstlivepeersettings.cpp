@@ -130,11 +130,13 @@ std::vector<Property> make_properties() {
                          0, 1024, d.limits.n_threads, kAtStart),
        VALUE(uint, limits.n_threads)},
       {g_param_spec_uint("max-in-flight", "Maximum in flight",
-                         "Frames between sink and source pad; more than one lets the rest of the "
-                         "pipeline work meanwhile, at the price of latency",
+                         "Frames between sink and source pad; more than one lets upstream work "
+                         "meanwhile",
                          1, 1024, d.max_in_flight, kAtStart),
        VALUE(uint, max_in_flight)},
-      {g_param_spec_enum("fallback", "Fallback", "What a running stream does when the engine fails",
+      {g_param_spec_enum("fallback", "Fallback",
+                         "What a running stream does when the engine fails; a model that cannot be "
+                         "opened ends it always",
                          gst_livepeer_fallback_get_type(), int(d.fallback), kAtStart),
        ENUM(Fallback, fallback)},
       {g_param_spec_enum("late-policy", "Late policy",

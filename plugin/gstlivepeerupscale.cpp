@@ -10,9 +10,13 @@
  * The element takes 8-bit RGB, with or without alpha, and gives exactly four times the size. It
  * does not convert colours (put videoconvert around it), scale to other sizes (put videoscale or
  * videocrop around it), or take interlaced or high-dynamic-range video (put deinterlace in front).
- * Timestamps are never touched. A model takes its time: without `max-in-flight` above 1 the rest of
- * the pipeline waits meanwhile; with a live source, `late-policy` says what becomes of frames that
- * cannot be ready in time, and a queue in front keeps the source from losing frames.
+ * Timestamps are never touched, and a frame leaves as soon as it is finished. A model takes its
+ * time: without `max-in-flight` above 1 the rest of the pipeline waits meanwhile. With a live
+ * source, `late-policy` says what becomes of frames that cannot be ready in time, `latency` how
+ * long the sinks wait for them (0: as long as the model is measured to take; applications then have
+ * to handle LATENCY messages, as gst-launch-1.0 does), and a queue in front keeps the source from
+ * losing frames. An engine that fails in mid-stream ends it, unless `fallback` says to go on with
+ * plainly scaled frames.
  *
  * ## Example launch lines
  * |[

@@ -121,8 +121,6 @@ void gst_livepeer_upscale_post_current_error(GstLivepeerUpscale *self, const cha
 // The sink side (gstlivepeerflow.cpp).
 void gst_livepeer_upscale_flow_class_init(GstBaseTransformClass *klass);
 void gst_livepeer_upscale_flow_init(GstLivepeerUpscale *self);
-/// The latency that this element adds to a live pipeline.
-GstClockTime gst_livepeer_upscale_own_latency(GstLivepeerUpscale *self);
 
 // The task (gstlivepeertask.cpp).
 void gst_livepeer_upscale_task_init(GstLivepeerUpscale *self);

@@ -4,6 +4,7 @@
 #include <random>
 #include <thread>
 
+#include "runtime/error.h"
 #include "support.h"
 
 using namespace std::chrono_literals;
@@ -81,10 +82,14 @@ POINT(L8_storm) {
   // properties and states at random. Seeded, so that a failure can be repeated as far as threads
   // allow.
   engine->step_time = 1ms;
+  const auto calls = std::make_shared<std::atomic<int>>(0);
+  engine->on_upscale = [calls] {
+    if (++*calls % 20 == 0) throw livepeer::Error(livepeer::ErrorKind::failed, "Now and then");
+  };
   GstElement *pipeline = pipeline_new(
       "videotestsrc name=src pattern=snow ! capsfilter name=filter caps-change-mode=delayed ! "
       "livepeerupscale name=up "
-      "safety-check=false max-in-flight=3 ! fakesink name=out");
+      "safety-check=false fallback=scale max-in-flight=3 ! fakesink name=out");
   GstElement *src = gst_bin_get_by_name(GST_BIN(pipeline), "src");
   GstElement *filter = gst_bin_get_by_name(GST_BIN(pipeline), "filter");
   GstElement *up = gst_bin_get_by_name(GST_BIN(pipeline), "up");
@@ -131,7 +136,8 @@ POINT(L8_storm) {
         break;
       case 4:
         engine->nsfw_score = double(random() % 100) / 100;
-        g_object_set(up, "max-in-flight", guint(1 + random() % 5), nullptr);
+        g_object_set(up, "max-in-flight", guint(1 + random() % 5), "safety-check",
+                     int(random() % 2), nullptr);
         break;
       case 5:
         if (random() % 4 == 0) {
