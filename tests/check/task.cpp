@@ -211,9 +211,13 @@ POINT(F4_frames_go_on_when_downstream_is_linked_again) {
   GstHarness *h = harness_new(kSmall, "max-in-flight=3");
   GstFlowReturn flow = GST_FLOW_NOT_LINKED;
   gst_pad_add_probe(h->sinkpad, GST_PAD_PROBE_TYPE_BUFFER, answer, &flow, nullptr);
-  fail_unless_equals_int(gst_harness_push(h, frame(0)), GST_FLOW_OK);
-  drain(h);
-  fail_unless_equals_int(gst_harness_push(h, frame(1)), GST_FLOW_NOT_LINKED);
+  // The answer to the first frame comes with it or, as others may be on their way, with the next.
+  GstFlowReturn told = gst_harness_push(h, frame(0));
+  if (told == GST_FLOW_OK) {
+    drain(h);
+    told = gst_harness_push(h, frame(1));
+  }
+  fail_unless_equals_int(told, GST_FLOW_NOT_LINKED);
   flow = GST_FLOW_OK;
   fail_unless(gst_harness_push_upstream_event(h, gst_event_new_reconfigure()));
   fail_unless_equals_int(gst_harness_push(h, frame(2)), GST_FLOW_OK);
