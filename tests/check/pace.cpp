@@ -60,6 +60,12 @@ class Live {
   int arrived() const { return arrived_; }
   GstElement *up() { return up_; }
   GstElement *pipeline() { return pipeline_; }
+  GstClockTime running_time() const {
+    GstClock *clock = gst_element_get_clock(pipeline_);
+    const GstClockTime now = gst_clock_get_time(clock) - gst_element_get_base_time(pipeline_);
+    gst_object_unref(clock);
+    return now;
+  }
 
  private:
   static GstPadProbeReturn count(GstPad *, GstPadProbeInfo *info, gpointer data) {
@@ -77,8 +83,7 @@ class Live {
 
 using Lives = std::vector<std::unique_ptr<Live>>;
 
-void watch(const Lives &lives, std::chrono::milliseconds time) {
-  const auto end = Clock::now() + time;
+void watch(const Lives &lives, Clock::time_point end) {
   while (Clock::now() < end) {
     for (const auto &live : lives) live->handle_messages();
     std::this_thread::sleep_for(5ms);
@@ -94,7 +99,7 @@ void run_cases(std::chrono::milliseconds step, const std::vector<Case> &cases) {
     lives.push_back(std::make_unique<Live>(
         kCamera, std::string("late-policy=") + c.policy + " latency=" + c.latency + "000000" +
                      " max-in-flight=" + std::to_string(c.in_flight)));
-  watch(lives, kTime);
+  watch(lives, Clock::now() + kTime);
   const int possible = int(kTime / std::max(step, 40ms));
   for (size_t i = 0; i < cases.size(); ++i) {
     const Case &c = cases[i];
@@ -139,12 +144,16 @@ POINT(I3_a_source_that_comes_in_bursts) {
         std::string("late-policy=scale ") + properties));
   const GstVideoInfo info = info_of("format=RGB,width=16,height=12");
   unsigned pushed = 0;
+  const auto start = Clock::now();
+  std::vector<GstClockTime> first(lives.size());
   for (int burst = 1; burst <= 12; ++burst) {
-    watch(lives, 200ms);
+    watch(lives, start + burst * 200ms);
     for (int i = 0; i < 5; ++i, ++pushed) {
-      for (const auto &live : lives) {
-        GstElement *source = gst_bin_get_by_name(GST_BIN(live->pipeline()), "src");
-        GstBuffer *buffer = pattern_new(info, pushed * kFrame, pushed);
+      for (size_t n = 0; n < lives.size(); ++n) {
+        // The oldest frame of a burst is as old as the source says.
+        if (pushed == 0) first[n] = lives[n]->running_time() - 5 * kFrame;
+        GstElement *source = gst_bin_get_by_name(GST_BIN(lives[n]->pipeline()), "src");
+        GstBuffer *buffer = pattern_new(info, first[n] + pushed * kFrame, pushed);
         GstFlowReturn flow;
         g_signal_emit_by_name(source, "push-buffer", buffer, &flow);
         gst_buffer_unref(buffer);

@@ -1,7 +1,6 @@
 // Section F: the source pad's task, and each way out of its loop.
 #include <algorithm>
 #include <future>
-#include <thread>
 
 #include "support.h"
 
@@ -277,34 +276,6 @@ POINT(F7_a_state_change_while_the_task_pushes) {
     }
     return took;
   });
-}
-
-POINT(F8_a_seek_from_the_task_itself) {
-  // An application that seeks in a callback of the streaming thread.
-  struct Seek {
-    GstElement *pipeline;
-    std::atomic<int> frames{0};
-  } seek;
-  seek.pipeline = pipeline_new(
-      "videotestsrc num-buffers=10 pattern=snow ! video/x-raw,format=RGB,width=8,height=6 ! "
-      "livepeerupscale safety-check=false max-in-flight=3 ! fakesink name=out");
-  GstElement *out = gst_bin_get_by_name(GST_BIN(seek.pipeline), "out");
-  GstPad *pad = gst_element_get_static_pad(out, "sink");
-  gst_pad_add_probe(
-      pad, GST_PAD_PROBE_TYPE_BUFFER,
-      [](GstPad *, GstPadProbeInfo *, gpointer data) {
-        auto *s = static_cast<Seek *>(data);
-        if (++s->frames == 4)
-          gst_element_seek_simple(s->pipeline, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, 0);
-        return GST_PAD_PROBE_OK;
-      },
-      &seek, nullptr);
-  gst_object_unref(pad);
-  gst_object_unref(out);
-  gst_element_set_state(seek.pipeline, GST_STATE_PLAYING);
-  expect_eos(seek.pipeline);
-  fail_unless(seek.frames > 4, "%d", seek.frames.load());
-  pipeline_free(seek.pipeline);
 }
 
 int main() { return run_suite("task"); }
