@@ -31,8 +31,8 @@ static gboolean scale_range(const GValue *in, gboolean up, GValue *out) {
      * the multiples of step / gcd(step, 4). */
     const gint common = step % 4 == 0 ? 4 : step % 2 == 0 ? 2 : 1;
     step /= common;
-    min = MAX((min + FACTOR - 1) / FACTOR, 1);
-    min = (min + step - 1) / step * step;
+    min = MAX(min / FACTOR + (min % FACTOR != 0), 1);
+    min = ((min - 1) / step + 1) * step;
     max = max / FACTOR / step * step;
     if (min > max) return FALSE;
   }

@@ -25,11 +25,21 @@ struct Picture {
   guint flags = 0;
 };
 
+/// `scaler` is made where there is none yet. Throws Error{failed}.
+void scale(ScalerPtr &scaler, GstVideoFormat format, int in_width, int in_height, const guint8 *in,
+           int width, int height, guint8 *out) {
+  if (!scaler) scaler.reset(gst_livepeer_scaler_new(format, in_width, in_height, width, height));
+  if (!scaler || !gst_livepeer_scaler_process(scaler.get(), in, out))
+    throw Error(ErrorKind::failed,
+                "A frame could not be scaled plainly; scale it down in front of the element",
+                std::to_string(in_width) + "x" + std::to_string(in_height) + " to " +
+                    std::to_string(width) + "x" + std::to_string(height));
+}
+
 std::shared_ptr<Frame> scaled(ScalerPtr &scaler, const Frame &in, int width, int height) {
-  if (!scaler)
-    scaler.reset(gst_livepeer_scaler_new(GST_VIDEO_FORMAT_RGB, in.width, in.height, width, height));
   auto out = std::make_shared<Frame>(width, height);
-  gst_livepeer_scaler_process(scaler.get(), in.pixels.data(), out->pixels.data());
+  scale(scaler, GST_VIDEO_FORMAT_RGB, in.width, in.height, in.pixels.data(), width, height,
+        out->pixels.data());
   return out;
 }
 
@@ -107,11 +117,8 @@ std::vector<guint8> scaled_alpha(GstLivepeerUpscale *self, const std::vector<gui
     std::fill(result.begin(), result.end(), alpha[0]);
     return result;
   }
-  ScalerPtr &scaler = self->internals->task.scalers.alpha;
-  if (!scaler)
-    scaler.reset(gst_livepeer_scaler_new(GST_VIDEO_FORMAT_GRAY8, width, height, width * kFactor,
-                                         height * kFactor));
-  gst_livepeer_scaler_process(scaler.get(), alpha.data(), result.data());
+  scale(self->internals->task.scalers.alpha, GST_VIDEO_FORMAT_GRAY8, width, height, alpha.data(),
+        width * kFactor, height * kFactor, result.data());
   return result;
 }
 

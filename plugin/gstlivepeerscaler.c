@@ -23,7 +23,9 @@ GstLivepeerScaler *gst_livepeer_scaler_new(GstVideoFormat format, gint in_width,
                         GST_TYPE_VIDEO_RESAMPLER_METHOD, GST_VIDEO_RESAMPLER_METHOD_LANCZOS,
                         GST_VIDEO_CONVERTER_OPT_DITHER_METHOD, GST_TYPE_VIDEO_DITHER_METHOD,
                         GST_VIDEO_DITHER_NONE, NULL));
-  return scaler;
+  if (scaler->converter != NULL) return scaler;
+  g_free(scaler);
+  return NULL;
 }
 
 void gst_livepeer_scaler_free(GstLivepeerScaler *scaler) {
@@ -32,20 +34,23 @@ void gst_livepeer_scaler_free(GstLivepeerScaler *scaler) {
   g_free(scaler);
 }
 
-void gst_livepeer_scaler_process(GstLivepeerScaler *scaler, const guint8 *in, guint8 *out) {
+gboolean gst_livepeer_scaler_process(GstLivepeerScaler *scaler, const guint8 *in, guint8 *out) {
   GstBuffer *in_buffer = gst_buffer_new_wrapped_full(
       GST_MEMORY_FLAG_READONLY, (gpointer)in, scaler->in.size, 0, scaler->in.size, NULL, NULL);
   GstBuffer *out_buffer = gst_buffer_new_wrapped_full((GstMemoryFlags)0, out, scaler->out.size, 0,
                                                       scaler->out.size, NULL, NULL);
   GstVideoFrame in_frame, out_frame;
+  gboolean done = FALSE;
 
   if (gst_video_frame_map(&in_frame, &scaler->in, in_buffer, GST_MAP_READ)) {
     if (gst_video_frame_map(&out_frame, &scaler->out, out_buffer, GST_MAP_WRITE)) {
       gst_video_converter_frame(scaler->converter, &in_frame, &out_frame);
+      done = TRUE;
       gst_video_frame_unmap(&out_frame);
     }
     gst_video_frame_unmap(&in_frame);
   }
   gst_buffer_unref(in_buffer);
   gst_buffer_unref(out_buffer);
+  return done;
 }

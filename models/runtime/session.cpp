@@ -119,7 +119,7 @@ void Session::run() {
     job->finish(std::move(result));
     lock.lock();
   }
-  model_.reset();
+  const auto model = std::exchange(model_, nullptr);  // freed without the lock
   lock.unlock();
   temporal_.forget();
 }

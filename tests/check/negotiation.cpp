@@ -83,7 +83,8 @@ POINT(D1_sizes_in_both_directions) {
   expect_down("width=[6,48,6],height=8", "width=[3,12,3],height=2");
   expect_down("width={8,9,12},height=8", "width={2,3},height=2");
   expect_down("width=[1,2147483647],height=4", "width=[1,536870911],height=1");
-  for (const char *sizes : {"width=10,height=8", "width=[5,7],height=8", "width=8,height={6,7}"})
+  for (const char *sizes : {"width=10,height=8", "width=[5,7],height=8", "width=8,height={6,7}",
+                            "width=[2147483646,2147483647],height=8"})
     fail_unless(transformed(GST_PAD_SRC, std::string("video/x-raw,") + sizes) == "EMPTY");
 }
 
