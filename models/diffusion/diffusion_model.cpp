@@ -77,7 +77,6 @@ DiffusionModel::DiffusionModel(DiffusionModelInfo info,
 ResolvedSettings DiffusionModel::resolve(const UpscaleSettings &settings) const {
   UpscaleSettings key = settings;
   key.seed = 0;
-  key.noise_shift_x = key.noise_shift_y = 0;
   {
     const std::lock_guard<std::mutex> lock(resolved_mutex_);
     if (resolved_ && key == resolved_for_) return *resolved_;
@@ -238,8 +237,8 @@ PipelineNoise DiffusionModel::noise_for(uint64_t seed, int64_t height, int64_t w
 }
 
 Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
-                              const UpscaleSettings &settings, const Limits &limits,
-                              Progress &progress) {
+                              const UpscaleSettings &settings, const Shift &noise_shift,
+                              const Limits &limits, Progress &progress) {
   const ResolvedSettings resolved = resolve(settings);
   return guarded("upscaling a frame", [&] {
     const torch::NoGradGuard no_grad;
@@ -249,8 +248,8 @@ Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
     const int height = round_up(low_res.height, multiple);
     const Plan plan = make_plan(width, height, region, settings, limits);
     PipelineNoise noise = noise_for(settings.seed, height, width);
-    if (settings.noise_shift_x != 0 || settings.noise_shift_y != 0) {
-      const std::vector<int64_t> shift = {settings.noise_shift_y, settings.noise_shift_x};
+    if (!(noise_shift == Shift{})) {
+      const std::vector<int64_t> shift = {noise_shift.y, noise_shift.x};
       noise.low_res = noise.low_res.roll(shift, {2, 3});
       noise.latents = noise.latents.roll(shift, {2, 3});
     }

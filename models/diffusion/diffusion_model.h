@@ -32,7 +32,7 @@ class DiffusionModel : public UpscaleModel {
   std::string precision() const override { return info_.precision; }
   ResolvedSettings resolve(const UpscaleSettings &settings) const override;
   Frame upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
-                const Limits &limits, Progress &progress) override;
+                const Shift &noise_shift, const Limits &limits, Progress &progress) override;
   std::optional<int> receptive_radius(const UpscaleSettings &settings) const override;
   uint64_t memory_estimate(int width, int height, const Limits &limits) const override;
   bool has_safety_checker() const override { return safety_checker_ != nullptr; }

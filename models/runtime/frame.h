@@ -28,6 +28,14 @@ struct Rect {
   int height = 0;
 };
 
+/// A displacement by whole pixels of the low-resolution frame.
+struct Shift {
+  int x = 0;
+  int y = 0;
+};
+
+inline bool operator==(const Shift &a, const Shift &b) { return a.x == b.x && a.y == b.y; }
+
 /// `rect` with `margin` around it, as far as a frame of width x height reaches.
 inline Rect grown(const Rect &rect, int margin, int width, int height) {
   const int x = std::max(rect.x - margin, 0), y = std::max(rect.y - margin, 0);

@@ -20,6 +20,7 @@ using std::chrono::nanoseconds;
 struct JobRequest {
   Frame low_res;
   UpscaleSettings settings;
+  Shift noise_shift;  ///< for the session, which lets the noise follow the picture
   /// 0: regions that are exactly equal to the frame before are not computed again; > 0: nor regions
   /// that differ by at most this much on average, in 1/255; negative: everything is computed.
   double reuse_threshold = 0;

@@ -58,10 +58,11 @@ class UpscaleModel {
 
   /// Upscales `region` of `low_res`; the result is 4x the region. The pixels around the region are
   /// used as context, and with a bounded receptive_radius() the result equals, byte for byte, that
-  /// part of the whole frame's. Throws Error, also where the networks' numbers are not finite;
-  /// Error{cancelled} within one step of progress.cancel().
+  /// part of the whole frame's. The noise is displaced by `noise_shift`, wrapping around. Throws
+  /// Error, also where the networks' numbers are not finite; Error{cancelled} within one step of
+  /// progress.cancel().
   virtual Frame upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
-                        const Limits &limits, Progress &progress) = 0;
+                        const Shift &noise_shift, const Limits &limits, Progress &progress) = 0;
 
   /// How far, in low-resolution pixels, an input pixel can reach into the output under these
   /// settings; nullopt: everywhere (only whole frames are exact then).

@@ -1,16 +1,8 @@
 #pragma once
 
-#include <cstddef>
-
 #include "runtime/frame.h"
 
 namespace livepeer {
-
-/// A whole-pixel displacement.
-struct Shift {
-  int x = 0;
-  int y = 0;
-};
 
 /// How far the picture as a whole has moved from one frame to the next of the same size: the
 /// displacement of up to 20 pixels each way under which the frames agree best, on luma. None where

@@ -57,7 +57,8 @@ ReusePlan ReuseState::plan(const JobRequest &request, std::optional<int> radius)
   const Frame &frame = request.low_res;
   ReusePlan plan;
   if (!high_res_ || request.reuse_threshold < 0 || frame.width != low_res_.width ||
-      frame.height != low_res_.height || !(request.settings == settings_))
+      frame.height != low_res_.height || !(request.settings == settings_) ||
+      !(request.noise_shift == noise_shift_))
     return plan;
   plan.whole_frame = false;
 
@@ -86,6 +87,7 @@ ReusePlan ReuseState::plan(const JobRequest &request, std::optional<int> radius)
 void ReuseState::remember(const JobRequest &request, std::shared_ptr<const Frame> high_res) {
   low_res_ = request.low_res;
   settings_ = request.settings;
+  noise_shift_ = request.noise_shift;
   high_res_ = std::move(high_res);
 }
 

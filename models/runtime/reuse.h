@@ -30,6 +30,7 @@ class ReuseState {
  private:
   Frame low_res_;
   UpscaleSettings settings_;
+  Shift noise_shift_;
   std::shared_ptr<const Frame> high_res_;
 };
 

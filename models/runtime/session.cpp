@@ -204,18 +204,17 @@ JobResult Session::work(Job &job) {
     adapted.settings.seed += frame_index_++;
     adapted.reuse_threshold = -1;
   } else {
-    follow(request.low_res, adapted.settings);
+    adapted.noise_shift = follow(request.low_res);
   }
   return infer_in_time(job, adapted);
 }
 
-void Session::follow(const Frame &low_res, UpscaleSettings &settings) {
+Shift Session::follow(const Frame &low_res) {
   const Shift moved = estimate_shift(last_low_res_, low_res);
   last_low_res_ = low_res;
   noise_shift_ = {(noise_shift_.x + moved.x) % low_res.width,
                   (noise_shift_.y + moved.y) % low_res.height};
-  settings.noise_shift_x = noise_shift_.x;
-  settings.noise_shift_y = noise_shift_.y;
+  return noise_shift_;
 }
 
 JobResult Session::infer_in_time(Job &job, const JobRequest &request) {
@@ -293,7 +292,8 @@ void Session::check(const JobRequest &request, const Frame &picture, JobResult &
 Frame Session::upscale(Job &job, const JobRequest &request, const Rect &region, JobResult &result) {
   const std::shared_ptr<UpscaleModel> model = this->model();
   try {
-    return model->upscale(request.low_res, region, request.settings, limits_, job.progress());
+    return model->upscale(request.low_res, region, request.settings, request.noise_shift, limits_,
+                          job.progress());
   } catch (const std::bad_alloc &) {
   } catch (const Error &error) {
     if (error.kind() != ErrorKind::no_space) throw;
@@ -304,7 +304,8 @@ Frame Session::upscale(Job &job, const JobRequest &request, const Rect &region, 
   smaller.tile_size = 0;
   smaller.memory_budget = std::max<uint64_t>(
       1, model->memory_estimate(request.low_res.width, request.low_res.height, limits_) / 2);
-  return model->upscale(request.low_res, region, request.settings, smaller, job.progress());
+  return model->upscale(request.low_res, region, request.settings, request.noise_shift, smaller,
+                        job.progress());
 }
 
 void Session::count(const JobResult &result) {

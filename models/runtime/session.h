@@ -70,7 +70,7 @@ class Session {
   void forget_frames_before();
   JobResult work(Job &job);
   /// Follows the picture with the noise, under TemporalMode::motion.
-  void follow(const Frame &low_res, UpscaleSettings &settings);
+  Shift follow(const Frame &low_res);
   JobResult infer_in_time(Job &job, const JobRequest &request);
   bool too_late(const JobRequest &request);
   JobResult infer(Job &job, const JobRequest &request);

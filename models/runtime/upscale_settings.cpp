@@ -8,8 +8,7 @@ namespace {
 
 auto tie(const UpscaleSettings &s) {
   return std::tie(s.prompt, s.negative_prompt, s.seed, s.steps, s.guidance_scale, s.noise_level,
-                  s.noise_temperature, s.scheduler, s.temporal, s.noise_shift_x, s.noise_shift_y,
-                  s.safety_check);
+                  s.noise_temperature, s.scheduler, s.temporal, s.safety_check);
 }
 
 }  // namespace

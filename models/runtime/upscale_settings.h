@@ -26,10 +26,6 @@ struct UpscaleSettings {
   double noise_temperature = -1;  ///< -1: the model's default; 0 .. 1, scales the start latent
   SchedulerKind scheduler = SchedulerKind::model;
   TemporalMode temporal = TemporalMode::fixed;
-  /// How far the noise is displaced, in low-resolution pixels, wrapping around: under
-  /// TemporalMode::motion a session lets it follow the picture. Not for users.
-  int noise_shift_x = 0;
-  int noise_shift_y = 0;
   bool safety_check = true;
 
   /// Every complaint as a sentence; empty when all values are in range.

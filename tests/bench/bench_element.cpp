@@ -54,7 +54,7 @@ double engine_fps(UpscaleModel &model, const Case &bench, const Limits &limits) 
   settings.steps = bench.steps;
   const auto once = [&] {
     Progress progress;
-    model.upscale(frame, {0, 0, frame.width, frame.height}, settings, limits, progress);
+    model.upscale(frame, {0, 0, frame.width, frame.height}, settings, {}, limits, progress);
   };
   once();
   const auto begin = Clock::now();

@@ -26,7 +26,8 @@ double engine_seconds(const std::shared_ptr<FakeEngine> &engine) {
   const Frame frame(kWidth, kHeight);
   Progress progress;
   const auto begin = Clock::now();
-  for (int i = 0; i < kFrames; ++i) model.upscale(frame, {0, 0, kWidth, kHeight}, {}, {}, progress);
+  for (int i = 0; i < kFrames; ++i)
+    model.upscale(frame, {0, 0, kWidth, kHeight}, {}, {}, {}, progress);
   return std::chrono::duration<double>(Clock::now() - begin).count() / kFrames;
 }
 

@@ -79,11 +79,11 @@ ResolvedSettings FakeModel::resolve(const UpscaleSettings &settings) const {
 }
 
 Frame FakeModel::upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
-                         const Limits &, Progress &progress) {
+                         const Shift &noise_shift, const Limits &, Progress &progress) {
   ++engine_->upscales;
   engine_->pixels += int64_t(region.width) * region.height;
   if (engine_->on_upscale) engine_->on_upscale();
-  if (engine_->on_settings) engine_->on_settings(settings);
+  if (engine_->on_noise) engine_->on_noise(noise_shift);
   const unsigned steps = resolve(settings).steps;
   for (unsigned step = 0; step < steps; ++step) {
     progress.advance(double(step) / steps, "step");

@@ -49,11 +49,11 @@ struct FakeEngine {
   unsigned least_steps = 1;      ///< what its samplers can do
   size_t longest_prompt = 1000;  ///< in bytes, for those of its tokenizer
   /// Set these while no model is open.
-  std::function<void()> on_check;                            ///< may throw
-  std::function<void()> on_load;                             ///< may throw
-  std::function<void()> on_upscale;                          ///< may throw
-  std::function<double(const Frame &)> score_of;             ///< instead of nsfw_score; may throw
-  std::function<void(const UpscaleSettings &)> on_settings;  ///< told those of each upscale
+  std::function<void()> on_check;                 ///< may throw
+  std::function<void()> on_load;                  ///< may throw
+  std::function<void()> on_upscale;               ///< may throw
+  std::function<double(const Frame &)> score_of;  ///< instead of nsfw_score; may throw
+  std::function<void(const Shift &)> on_noise;    ///< told where the noise of each upscale is
 
   std::atomic<int> loads{0};
   std::atomic<int> models_alive{0};
@@ -73,7 +73,7 @@ class FakeModel : public UpscaleModel {
   std::string precision() const override { return "float32"; }
   ResolvedSettings resolve(const UpscaleSettings &settings) const override;
   Frame upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
-                const Limits &limits, Progress &progress) override;
+                const Shift &noise_shift, const Limits &limits, Progress &progress) override;
   std::optional<int> receptive_radius(const UpscaleSettings &) const override {
     return engine_->radius;
   }

@@ -122,7 +122,7 @@ TEST(PipelineGoldens, FramesThroughTheModelEqualDiffusers) {
     const Frame frame = test::read_picture(golden_path(entry.at("input_png")));
     Progress progress;
     expect_same_picture(
-        model.upscale(frame, {0, 0, frame.width, frame.height}, settings, {}, progress),
+        model.upscale(frame, {0, 0, frame.width, frame.height}, settings, {}, {}, progress),
         entry.at("output_png").at(0));
   }
 }
@@ -155,7 +155,7 @@ TEST(PipelineGoldens, BlendedTilesLeaveNoSeams) {
     limits.tile_size = tile_size;
     limits.tile_overlap = overlap;
     Progress progress;
-    return model.upscale(frame, {0, 0, frame.width, frame.height}, settings, limits, progress);
+    return model.upscale(frame, {0, 0, frame.width, frame.height}, settings, {}, limits, progress);
   };
   const Frame whole = upscale(72, 16), cut = upscale(40, 1), blended = upscale(40, 16);
   // Without overlap there is a seam at 40; with 16, cores are 24 wide.

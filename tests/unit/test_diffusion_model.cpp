@@ -49,7 +49,7 @@ struct Fixture {
   Frame upscale(const Frame &frame, const Rect &region, const UpscaleSettings &settings = {},
                 const Limits &limits = {}) {
     Progress progress;
-    return model.upscale(frame, region, settings, limits, progress);
+    return model.upscale(frame, region, settings, {}, limits, progress);
   }
   Frame upscale(const Frame &frame, const UpscaleSettings &settings = {},
                 const Limits &limits = {}) {
@@ -223,7 +223,7 @@ TEST(DiffusionModel, CancelEndsWithinOneStep) {
   handle = &progress;
   const Frame frame = picture(8, 8);
   try {
-    fixture.model.upscale(frame, {0, 0, 8, 8}, settings, {}, progress);
+    fixture.model.upscale(frame, {0, 0, 8, 8}, settings, {}, {}, progress);
     FAIL() << "was not cancelled";
   } catch (const Error &error) {
     EXPECT_EQ(error.kind(), ErrorKind::cancelled);
@@ -235,7 +235,7 @@ TEST(DiffusionModel, ProgressNeverFalls) {
   Fixture fixture;
   std::vector<double> fractions;
   Progress progress([&](double fraction, const std::string &) { fractions.push_back(fraction); });
-  fixture.model.upscale(picture(75, 53), {0, 0, 75, 53}, {}, tiles(24), progress);
+  fixture.model.upscale(picture(75, 53), {0, 0, 75, 53}, {}, {}, tiles(24), progress);
   EXPECT_TRUE(std::is_sorted(fractions.begin(), fractions.end()));
   EXPECT_EQ(fractions.back(), 1);
 }
@@ -305,7 +305,7 @@ TEST(DiffusionModel, NumbersThatAreNotFiniteAreAnErrorAndNoPicture) {
     DiffusionModel model({"small", "cpu", "float32", {3, 1.0, 20, 1.0}, 350, 1000}, parts);
     Progress progress;
     try {
-      model.upscale(picture(8, 8), {0, 0, 8, 8}, {}, {}, progress);
+      model.upscale(picture(8, 8), {0, 0, 8, 8}, {}, {}, {}, progress);
       ADD_FAILURE() << "a picture was made";
     } catch (const Error &error) {
       EXPECT_EQ(error.kind(), ErrorKind::failed);

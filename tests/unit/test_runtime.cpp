@@ -37,7 +37,8 @@ struct RuntimeTest : ::testing::Test {
   static Frame whole(FakeEngine &engine, const Frame &low_res, const UpscaleSettings &settings) {
     FakeModel model("reference", std::shared_ptr<FakeEngine>(&engine, [](FakeEngine *) {}));
     Progress progress;
-    return model.upscale(low_res, {0, 0, low_res.width, low_res.height}, settings, {}, progress);
+    return model.upscale(low_res, {0, 0, low_res.width, low_res.height}, settings, {}, {},
+                         progress);
   }
 };
 
@@ -376,8 +377,8 @@ TEST(Motion, FindsTheDisplacementOfAPan) {
 
 TEST_F(RuntimeTest, TemporalMotionMovesTheNoiseWithThePicture) {
   std::vector<std::pair<int, int>> shifts;
-  engine->on_settings = [&](const UpscaleSettings &settings) {
-    shifts.emplace_back(settings.noise_shift_x, settings.noise_shift_y);
+  engine->on_noise = [&](const Shift &noise_shift) {
+    shifts.emplace_back(noise_shift.x, noise_shift.y);
   };
   auto session = open();
   const Frame wide = noise_frame(100, 60, 3);

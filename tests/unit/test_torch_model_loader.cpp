@@ -55,7 +55,7 @@ Frame upscale(UpscaleModel &model, const Frame &frame, const Rect &region,
   Limits limits;
   limits.tile_size = tile_size;
   Progress progress;
-  return model.upscale(frame, region, settings, limits, progress);
+  return model.upscale(frame, region, settings, {}, limits, progress);
 }
 
 Frame upscale(UpscaleModel &model, const Frame &frame, const UpscaleSettings &settings,
@@ -237,7 +237,7 @@ TEST(TorchModelLoader, LoadsAFourStepGuidanceFreeRelative) {
   const Frame frame = picture(22, 17);
   UpscaleSettings settings;
   settings.prompt = "a photo";
-  const Frame out = model->upscale(frame, {0, 0, 22, 17}, settings, {}, progress);
+  const Frame out = model->upscale(frame, {0, 0, 22, 17}, settings, {}, {}, progress);
   EXPECT_EQ(out.width, 88);
   EXPECT_EQ(out.height, 68);
   EXPECT_EQ(steps.size(), 4U) << "four steps of one evaluation each";
