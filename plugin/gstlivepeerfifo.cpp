@@ -138,7 +138,7 @@ void Fifo::done(const Item &item, GstFlowReturn flow) {
 /// end of a stream only those of that stream. To be cancelled without the lock.
 Fifo::Frames Fifo::settle(GstFlowReturn flow) {
   Frames dropped;
-  if (flow == GST_FLOW_OK) return dropped;
+  if (flow == GST_FLOW_OK || answer_ == GST_FLOW_ERROR) return dropped;
   answer_ = flow;
   std::deque<Item> kept;
   for (Item &item : items_) {

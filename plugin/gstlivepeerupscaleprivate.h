@@ -43,9 +43,9 @@ using ScalerPtr = std::unique_ptr<GstLivepeerScaler, ScalerFree>;
  * Order of locks: state lock, sink pad's stream lock, source pad's stream lock. Upstream's thread
  * may wait for the task with the first two, so the task, and whoever pauses it, takes neither of
  * them. All others are leaves, under which no other is taken: those of Fifo, Shared, SettingsStore,
- * LiveTiming, MeasuredLatency and Session, and the object lock; only Session::submit's is taken
- * under that of Shared. No leaf is held while a message is posted, a buffer, event or query sent, a
- * model opened or a job waited for. */
+ * LiveTiming, MeasuredLatency, Session and Job, and the object lock; only Session::submit, which
+ * takes its own and that of a job it refuses, is called under that of Shared. No leaf is held while
+ * a message is posted, a buffer, event or query sent, a model opened or a job waited for. */
 
 /// What several threads need, under `lock`.
 struct Shared {

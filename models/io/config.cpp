@@ -88,7 +88,9 @@ std::string Config::class_name() const {
 }
 
 void Config::fail(const std::string &problem) const {
-  throw Error(ErrorKind::open_read, "Model configuration " + origin_ + ": " + problem + ".",
+  throw Error(ErrorKind::open_read,
+              "Model configuration " + origin_ + ": " + problem +
+                  ". Fetch the snapshot again, or correct the file.",
               origin_);
 }
 

@@ -65,7 +65,8 @@ class Config {
   T require(const std::string &key) const;
   /// `_class_name` (diffusers) or the first of `architectures` (transformers); "" where neither is.
   std::string class_name() const;
-  /// Throws the Error{open_read} "Model configuration <file>: <problem>.".
+  /// Throws the Error{open_read} "Model configuration <file>: <problem>. Fetch the snapshot
+  /// again, or correct the file.".
   [[noreturn]] void fail(const std::string &problem) const;
   /// The same of one key: "<key>" <problem>.
   [[noreturn]] void fail(const std::string &key, const std::string &problem) const {

@@ -60,7 +60,7 @@ class SafetensorsFile {
   const std::map<std::string, std::string> &metadata() const { return metadata_; }
   uint64_t size() const { return size_; }
   /// Copies `bytes` of the data of `entry`, from its byte `offset` on. Throws Error{open_read},
-  /// also where the file has become shorter since it was opened.
+  /// also where the file has changed its size since it was opened.
   void read(const TensorEntry &entry, uint64_t offset, void *buffer, size_t bytes) const;
 
  private:

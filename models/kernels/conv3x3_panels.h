@@ -2,12 +2,11 @@
 
 #include <torch/types.h>
 
-#include <algorithm>
-
 /// The set-up that 3x3 convolutions by transformed filters share.
 namespace livepeer::kernels {
 
-/// Whether `weight` is that of a 3x3 filter, moved by one pixel and as large as the picture.
+/// Whether `weight` is that of a 3x3 filter, moved by one pixel, whose result is as large as the
+/// picture.
 inline bool is_conv3x3(const torch::Tensor &weight, int64_t stride, int64_t padding) {
   return weight.size(2) == 3 && weight.size(3) == 3 && stride == 1 && padding == 1;
 }
@@ -47,21 +46,5 @@ struct Conv3x3Tensors {
   bool doubles;
   torch::Tensor result;
 };
-
-/// How many blocks of filters, of `panel_bytes` each, are transformed at a time to fit `bytes`.
-inline int64_t blocks_at_once(int64_t blocks, int64_t panel_bytes, int64_t bytes) {
-  return std::clamp<int64_t>(bytes / panel_bytes, 1, blocks);
-}
-
-/// Calls transform() and then convolve() for `step` blocks of `conv` at a time, out of `blocks`.
-template <typename Convolution, typename Transform, typename Convolve>
-void for_panels(Convolution &conv, int64_t blocks, int64_t step, Transform transform,
-                Convolve convolve) {
-  for (conv.first_block = 0; conv.first_block < blocks; conv.first_block += conv.blocks) {
-    conv.blocks = std::min(step, blocks - conv.first_block);
-    transform();
-    convolve();
-  }
-}
 
 }  // namespace livepeer::kernels

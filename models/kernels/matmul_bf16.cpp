@@ -2,9 +2,8 @@
 
 #include <ATen/Parallel.h>
 
-#include <algorithm>
-
 #include "kernels/matmul_bf16_loops.h"
+#include "kernels/panels.h"
 #include "kernels/tensors.h"
 
 namespace livepeer::kernels {
@@ -41,24 +40,24 @@ torch::Tensor matmul_bf16(const torch::Tensor &x_, const torch::Tensor &weight_,
   sizes.back() = gated ? out / 2 : out;
   auto result = torch::empty(sizes, x.options());
 
-  const int64_t panel = in * loops::block_outputs, all_blocks = loops::block_count(out);
-  const int64_t blocks_at_once =
-      std::clamp<int64_t>(panels_bytes / (panel * int64_t(sizeof(BFloat16))), 1, all_blocks);
-  const auto panels = torch::empty({blocks_at_once * panel}, x.options());
+  const int64_t panel = in * loops::block_outputs, blocks = loops::block_count(out);
+  const int64_t step = blocks_at_once(blocks, panel * int64_t(sizeof(BFloat16)), panels_bytes);
+  const auto panels = torch::empty({step * panel}, x.options());
   loops::Product part{bits(x), in,          out, 0, 0, bits(panels), bias.data_ptr<float>(),
                       gated,   bits(result)};
-  while (part.first_block < all_blocks) {
-    part.blocks = std::min(blocks_at_once, all_blocks - part.first_block);
+  const auto pack = [&] {
     at::parallel_for(0, part.blocks, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i)
         loops::pack(bits(weight), in, loops::Block(part.first_block + i, out, gated),
                     bits(panels) + i * panel);
     });
+  };
+  const auto compute = [&] {
     at::parallel_for(0, rows, min_rows_per_thread, [&](int64_t begin, int64_t end) {
       loops::multiply_rows(part, begin, end - begin);
     });
-    part.first_block += part.blocks;
-  }
+  };
+  for_panels(part, blocks, step, pack, compute);
   return result;
 }
 

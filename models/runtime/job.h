@@ -56,8 +56,8 @@ class Job {
  public:
   explicit Job(JobRequest request) : request_(std::move(request)), progress_(reporter()) {}
 
-  /// Blocks until the job has an outcome. Calls `on_step`, on the waiting
-  /// thread and without a lock, whenever the worker has got further.
+  /// Blocks until the job has an outcome. Calls `on_step`, on the waiting thread and without a
+  /// lock, whenever the worker has got further.
   const JobResult &wait(const Progress::Report &on_step = {});
   /// True when wait() would return at once.
   bool finished() const;

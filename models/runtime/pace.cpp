@@ -5,6 +5,7 @@
 namespace livepeer {
 
 void Pace::expect(const Kind &kind) {
+  probing_ = false;  // of a frame that came to nothing
   if (kind == kind_) return;
   *this = {};
   kind_ = kind;

@@ -16,7 +16,7 @@ class Pace {
   /// All that the time depends on: width, height, steps, guidance, sampler.
   using Kind = std::tuple<int, int, unsigned, bool, SchedulerKind>;
 
-  /// Forgets what was learnt of another kind of inference.
+  /// Before each frame: forgets what was learnt of another kind of inference.
   void expect(const Kind &kind);
   /// An inference of that kind took `time` and ended `now`. The first one of a kind also prepares
   /// what later ones find ready: it counts only as long as it is the only one to tell of.

@@ -230,11 +230,22 @@ JobResult Session::infer_in_time(Job &job, const JobRequest &request) {
 
 bool Session::too_late(const JobRequest &request) {
   const ResolvedSettings settings = model()->resolve(request.settings);
-  pace_.expect({request.low_res.width, request.low_res.height, settings.steps,
-                settings.guidance_scale > 1, request.settings.scheduler});
+  pace_.expect(
+      {request.low_res.width, request.low_res.height, settings.steps,
+       settings.guidance_scale > 1 && request.settings.prompt != request.settings.negative_prompt,
+       request.settings.scheduler});
   if (!request.too_late) return false;
   if (request.too_late(nanoseconds(0))) return true;
   return request.too_late(pace_.demand()) && !pace_.probe(Clock::now());
+}
+
+nanoseconds Session::time_of_whole(const ReusePlan &plan, const Frame &low_res,
+                                   nanoseconds time) const {
+  if (plan.whole_frame) return time;
+  double area = 0;
+  for (const Rect &region : plan.regions) area += double(region.width) * region.height;
+  const double share = area / (double(low_res.width) * low_res.height);
+  return std::clamp(pace_.mean(), time, nanoseconds(int64_t(double(time.count()) / share)));
 }
 
 JobResult Session::infer(Job &job, const JobRequest &request) {
@@ -264,9 +275,7 @@ JobResult Session::infer(Job &job, const JobRequest &request) {
   check(request, *result.high_res, result);
   const auto end = Clock::now();
   result.time = end - start;
-  // A part of a frame says how long a frame takes at least.
-  if (result.inferred)
-    pace_.ran(plan.whole_frame ? result.time : std::max(result.time, pace_.mean()), end);
+  if (result.inferred) pace_.ran(time_of_whole(plan, low_res, result.time), end);
   return result;
 }
 

@@ -73,6 +73,9 @@ class Session {
   Shift follow(const Frame &low_res);
   JobResult infer_in_time(Job &job, const JobRequest &request);
   bool too_late(const JobRequest &request);
+  /// How long a whole frame takes, where what `plan` asks for took `time`: at least that, and not
+  /// more than by the area, since the surroundings make a part dearer.
+  nanoseconds time_of_whole(const ReusePlan &plan, const Frame &low_res, nanoseconds time) const;
   JobResult infer(Job &job, const JobRequest &request);
   Frame upscale(Job &job, const JobRequest &request, const Rect &region, JobResult &result);
   /// Fills in what the safety checker says of `picture`.

@@ -16,19 +16,13 @@ constexpr double adjustment_for_special_care = 0.01;
 
 Config vision_config(const Config &config) {
   if (!config.has("vision_config") || !config.json()["vision_config"].is_object())
-    throw Error(ErrorKind::open_read,
-                "Safety checker configuration " + config.origin() + " has no \"vision_config\".",
-                config.origin());
+    config.fail("vision_config", "is missing");
   return {config.json()["vision_config"], config.origin()};
 }
 
 int64_t projection_dim(const Config &config) {
   const auto dim = config.get<int64_t>("projection_dim", 512);
-  if (dim < 1 || dim > 1 << 16)
-    throw Error(
-        ErrorKind::open_read,
-        "Safety checker configuration " + config.origin() + ": \"projection_dim\" is out of range.",
-        config.origin());
+  if (dim < 1 || dim > 1 << 16) config.fail("projection_dim", "is out of range");
   return dim;
 }
 

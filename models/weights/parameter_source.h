@@ -15,7 +15,7 @@ class ParameterSource {
  public:
   virtual ~ParameterSource() = default;
   /// The parameter called by one of `names` (the first is the current name, the others deprecated
-  /// aliases). A source may collect complaints and return an undefined tensor instead of throwing;
+  /// aliases). A source may collect complaints and return zeros of that shape instead of throwing;
   /// it then throws them all in one Error when asked to finish.
   virtual torch::Tensor get(std::initializer_list<std::string> names, at::IntArrayRef shape) = 0;
 };

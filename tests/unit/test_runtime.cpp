@@ -200,6 +200,22 @@ TEST_F(RuntimeTest, H3_OutOfMemoryIsTriedOnceMore) {
   session->close();
 }
 
+/// A mostly still picture is computed in parts only; they tell that a slow start is over.
+TEST_F(RuntimeTest, I3_PartsOfFramesEndASlowSpell) {
+  engine->step_time = 300ms;
+  auto session = open();
+  Frame frame = noise_frame(150, 90, 1);
+  session->submit(request(frame))->wait();
+  ASSERT_GE(session->stats().demand, 300ms);
+  engine->step_time = 0ms;
+  for (int i = 0; i < 200 && session->stats().demand > 100ms; ++i) {
+    frame.pixels[0] ^= 1;
+    EXPECT_TRUE(session->submit(request(frame))->wait().reused);
+  }
+  EXPECT_LE(session->stats().demand, 100ms);
+  session->close();
+}
+
 TEST_F(RuntimeTest, I3_FramesAreAskedForWithWhatAnInferenceDemands) {
   engine->step_time = 30ms;
   auto session = open();

@@ -14,10 +14,7 @@ constexpr int64_t legacy_eos_id = 2;
 int64_t positive(const Config &config, const std::string &key, int64_t fallback) {
   const auto value = config.get<int64_t>(key, fallback);
   if (value >= 1 && value <= 1 << 24) return value;
-  throw Error(ErrorKind::open_read,
-              "CLIP configuration " + config.origin() + ": \"" + key +
-                  "\" is out of range: " + std::to_string(value) + ".",
-              config.origin());
+  config.fail(key, "is out of range: " + std::to_string(value));
 }
 
 }  // namespace

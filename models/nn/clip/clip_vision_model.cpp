@@ -7,10 +7,7 @@ namespace {
 
 int64_t positive(const Config &config, const std::string &key, int64_t fallback) {
   const auto value = config.get<int64_t>(key, fallback);
-  if (value < 1 || value > 1 << 16)
-    throw Error(ErrorKind::open_read,
-                "CLIP configuration " + config.origin() + ": \"" + key + "\" is out of range.",
-                config.origin());
+  if (value < 1 || value > 1 << 16) config.fail(key, "is out of range");
   return value;
 }
 
