@@ -36,6 +36,16 @@ void read_frame(GstLivepeerUpscale *self, GstBuffer *buffer, livepeer::Frame &fr
     throw Error(ErrorKind::failed, "An input buffer cannot be read",
                 std::to_string(gst_buffer_get_size(buffer)) + " bytes, " +
                     std::to_string(GST_VIDEO_INFO_SIZE(info)) + " expected");
+  // A video meta may say another size than the caps.
+  const int width = GST_VIDEO_FRAME_WIDTH(&mapped), height = GST_VIDEO_FRAME_HEIGHT(&mapped);
+  if (width != frame.width || height != frame.height) {
+    gst_video_frame_unmap(&mapped);
+    throw Error(ErrorKind::format,
+                "An input buffer's video meta and the caps differ in size; put videoconvert "
+                "in front",
+                std::to_string(width) + "x" + std::to_string(height) + " against " +
+                    std::to_string(frame.width) + "x" + std::to_string(frame.height));
+  }
   gst_livepeer_frame_get_rgb(&mapped, frame.pixels.data());
   if (!alpha.empty()) gst_livepeer_frame_get_alpha(&mapped, alpha.data());
   gst_video_frame_unmap(&mapped);

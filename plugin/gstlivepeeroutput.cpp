@@ -130,6 +130,12 @@ void write_picture(GstLivepeerUpscale *self, const Pending &pending, const Frame
   if (!gst_video_frame_map(&frame, &self->internals->negotiated.out, output, GST_MAP_WRITE))
     throw Error(ErrorKind::failed, "An output buffer cannot be written",
                 "gst_video_frame_map failed on the buffer that downstream's pool gave");
+  if (GST_VIDEO_FRAME_WIDTH(&frame) != picture.width ||
+      GST_VIDEO_FRAME_HEIGHT(&frame) != picture.height) {
+    gst_video_frame_unmap(&frame);
+    throw Error(ErrorKind::failed, "An output buffer has another size than the picture",
+                "its video meta, of the buffer that downstream's pool gave, differs from the caps");
+  }
   gst_livepeer_frame_set_rgb(&frame, picture.pixels.data());
   if (!alpha.empty()) gst_livepeer_frame_set_alpha(&frame, alpha.data());
   gst_video_frame_unmap(&frame);

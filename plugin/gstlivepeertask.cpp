@@ -31,13 +31,8 @@ void update_latency(GstLivepeerUpscale *self, const Pending &pending, const JobR
   if (!result.inferred || pending.settings.latency != 0 || !session) return;
   const auto demand = GstClockTime(session->stats().demand.count());
   const auto now = GstClockTime(g_get_monotonic_time()) * GST_USECOND;
-  if (demand == 0 || !internals->latency.update(demand, now)) return;
-  bool live;
-  {
-    std::lock_guard<std::mutex> lock(internals->shared.lock);
-    live = internals->shared.values.live.value_or(false);
-  }
-  if (live) gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
+  if (demand != 0 && internals->latency.update(demand, now))
+    gst_livepeer_upscale_latency_changed(self);
 }
 
 const JobResult &wait_for(GstLivepeerUpscale *self, const Pending &pending) {
@@ -158,6 +153,15 @@ void set_pool_flushing(GstLivepeerUpscale *self, gboolean flushing) {
 }
 
 }  // namespace
+
+void gst_livepeer_upscale_latency_changed(GstLivepeerUpscale *self) {
+  bool live;
+  {
+    std::lock_guard<std::mutex> lock(self->internals->shared.lock);
+    live = self->internals->shared.values.live.value_or(false);
+  }
+  if (live) gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
+}
 
 void gst_livepeer_upscale_task_init(GstLivepeerUpscale *self) {
   gst_pad_set_activatemode_function(GST_BASE_TRANSFORM_SRC_PAD(self),

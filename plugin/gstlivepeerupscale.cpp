@@ -100,6 +100,7 @@ void set_property(GObject *object, guint id, const GValue *value, GParamSpec *sp
   if ((spec->flags & GST_PARAM_MUTABLE_READY) && GST_STATE(self) > GST_STATE_READY)
     GST_WARNING_OBJECT(self, "%s takes effect at the next start", spec->name);
   self->internals->settings.set_property(id, value);
+  if (g_str_equal(spec->name, "latency")) gst_livepeer_upscale_latency_changed(self);
 }
 
 void get_property(GObject *object, guint id, GValue *value, GParamSpec *) {

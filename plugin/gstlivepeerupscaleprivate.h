@@ -124,6 +124,8 @@ void gst_livepeer_upscale_flow_init(GstLivepeerUpscale *self);
 
 // The task (gstlivepeertask.cpp).
 void gst_livepeer_upscale_task_init(GstLivepeerUpscale *self);
+/// Lets a live pipeline ask for the latency again.
+void gst_livepeer_upscale_latency_changed(GstLivepeerUpscale *self);
 /// Makes every wait of both streaming threads end now, and no frame leave any more.
 void gst_livepeer_upscale_interrupt(GstLivepeerUpscale *self);
 /// Interrupts, and returns when the task rests.

@@ -6,6 +6,7 @@
 
 #include "kernels/conv3x3_panels.h"
 #include "kernels/conv3x3_s16_loops.h"
+#include "kernels/panels.h"
 #include "kernels/tensors.h"
 
 namespace livepeer::kernels {

@@ -116,6 +116,16 @@ POINT(E10_an_unreadable_buffer_is_an_error) {
   expect_error(test.bus, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED);
 }
 
+POINT(E10_a_video_meta_larger_than_the_caps_is_an_error) {
+  for (const char *format : {"RGB", "BGRA", "GBR"}) {
+    const std::string fields = std::string("format=") + format;
+    BusHarness test(fields + ",width=16,height=12");
+    fail_unless(gst_harness_push(test.h, padded(info_of(fields + ",width=300,height=200"), 0)) ==
+                GST_FLOW_ERROR);
+    expect_error(test.bus, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT);
+  }
+}
+
 namespace {
 
 /// Answers the allocation query with a pool of padded, limited buffers.

@@ -61,6 +61,17 @@ POINT(I1_latency_only_where_upstream_is_live) {
   gst_harness_teardown(h);
 }
 
+POINT(I1_another_latency_is_told) {
+  BusHarness test(kSmall, "latency=300000000");
+  gboolean live;
+  GstClockTime min, max;
+  query_latency(test.h, &live, &min, &max);
+  g_object_set(test.h->element, "latency", 500 * GST_MSECOND, nullptr);
+  gst_message_unref(wait_message(test.bus, GST_MESSAGE_LATENCY));
+  query_latency(test.h, &live, &min, &max);
+  fail_unless_equals_uint64(min, 500 * GST_MSECOND);
+}
+
 POINT(I2_measured_latency_is_told_once_it_changes) {
   engine->step_time = 50ms;
   BusHarness test(kSmall);
