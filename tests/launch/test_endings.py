@@ -66,7 +66,7 @@ class BadInput(unittest.TestCase):
 
     def test_interlaced_stream(self):
         interlaced = SOURCE.replace("width", "interlace-mode=interleaved,width")
-        self.refused(f"{interlaced} {UPSCALE} ! fakesink", "could not link")
+        self.refused(f"{interlaced} {UPSCALE} ! fakesink", "put deinterlace in front")
 
     def test_wrong_property_values(self):
         self.refused(f"{SOURCE} {UPSCALE} device=tpu ! fakesink", "tpu", "set device to")

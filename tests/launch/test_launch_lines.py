@@ -55,7 +55,8 @@ def describe(pattern):
 
 
 def picture_size(log):
-    caps = re.search(r"probe.*?sink: caps = video.*?width=\(int\)(\d+), height=\(int\)(\d+)", log)
+    # Of the event, which comes before each picture; gst-launch does not tell all that its pads notify.
+    caps = re.search(r"probe:sink\) E \(type: caps .*?width\\=\\\(int\\\)(\d+).*?height\\=\\\(int\\\)(\d+)", log)
     assert caps, f"no caps of a picture:\n{log}"
     return "x".join(caps.groups())
 
