@@ -104,12 +104,7 @@ POINT(I3_policies_for_late_frames) {
     GstHarness *h = test.h;
     fail_unless_equals_int(gst_harness_push(h, frame(0)), 0);
     gst_buffer_unref(gst_harness_pull(h));
-    gst_element_set_state(h->element, GST_STATE_PAUSED);
-    GstClock *clock = gst_system_clock_obtain();
-    gst_element_set_clock(h->element, clock);
-    gst_element_set_base_time(h->element, gst_clock_get_time(clock) - 10 * GST_SECOND);
-    gst_object_unref(clock);
-    gst_element_set_state(h->element, GST_STATE_PLAYING);
+    play_since_ten_seconds(h);
     fail_unless(gst_harness_push_upstream_event(h, gst_event_new_latency(0)));
     const int inferred = engine->upscales;
     fail_unless_equals_int(gst_harness_push(h, frame(1)), 0);

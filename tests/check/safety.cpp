@@ -20,12 +20,7 @@ guint flags_of(GstBuffer *buffer) { return gst_buffer_get_livepeer_upscale_meta(
 void make_late(GstHarness *h) {
   fail_unless_equals_int(gst_harness_push(h, frame(0, 0)), 0);
   while (GstBuffer *shown = gst_harness_try_pull(h)) gst_buffer_unref(shown);
-  gst_element_set_state(h->element, GST_STATE_PAUSED);
-  GstClock *clock = gst_system_clock_obtain();
-  gst_element_set_clock(h->element, clock);
-  gst_element_set_base_time(h->element, gst_clock_get_time(clock) - 10 * GST_SECOND);
-  gst_object_unref(clock);
-  gst_element_set_state(h->element, GST_STATE_PLAYING);
+  play_since_ten_seconds(h);
 }
 
 bool is_flagged(const livepeer::Frame &picture) {

@@ -160,6 +160,15 @@ GstMessage *wait_message(GstBus *bus, GstMessageType type) {
   return message;
 }
 
+void play_since_ten_seconds(GstHarness *h) {
+  gst_element_set_state(h->element, GST_STATE_PAUSED);
+  GstClock *clock = gst_system_clock_obtain();
+  gst_element_set_clock(h->element, clock);
+  gst_element_set_base_time(h->element, gst_clock_get_time(clock) - 10 * GST_SECOND);
+  gst_object_unref(clock);
+  gst_element_set_state(h->element, GST_STATE_PLAYING);
+}
+
 void expect_error(GstBus *bus, GQuark domain, gint code) {
   GstMessage *message = wait_message(bus, GST_MESSAGE_ERROR);
   GError *error = nullptr;

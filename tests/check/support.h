@@ -58,6 +58,9 @@ constexpr GstClockTime kGiveUpTime = GstClockTime(kGiveUp) * GST_MSECOND;
 /// Milliseconds that what must not wait for the engine may take.
 constexpr double kAtOnce = 100;
 
+/// Lets the element go on as if it had been playing for ten seconds, with the system's clock.
+void play_since_ten_seconds(GstHarness *h);
+
 /// One message of `type`, or the test fails.
 GstMessage *wait_message(GstBus *bus, GstMessageType type);
 /// Expects an error on the bus now, in this domain and code, with both texts; frees it.
