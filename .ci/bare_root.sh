@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the README's two commands on a clean clone of HEAD in a bare Debian root, with no environment:
+# Runs the README's two commands on a clean clone of HEAD in a bare Debian root, with a bare environment:
 #   .ci/bare_root.sh bookworm|trixie              examples/quickstart.sh, then bash .ci/run
 #   .ci/bare_root.sh bookworm|trixie COMMAND      that line of shell instead
 # BARE_ROOT=FOLDER keeps the root there and takes it up again with what was installed; the clone is
@@ -35,7 +35,7 @@ in_root() {
     mount --rbind /sys "$1/sys"
     mount -t proc proc "$1/proc"
     status=0
-    chroot "$1" /usr/bin/env -i -C /livepeerupscale /bin/bash -c "$2" || status=$?
+    chroot "$1" /usr/bin/env -i -C /livepeerupscale HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin /bin/bash -c "$2" || status=$?
     exit $status' - "$root" "$1" </dev/null
 }
 
