@@ -12,6 +12,7 @@ out=build/quickstart
 mkdir -p "$out"
 export GST_PLUGIN_PATH=$PWD/build/plugin${GST_PLUGIN_PATH:+:$GST_PLUGIN_PATH}
 export GST_REGISTRY=$PWD/build/quickstart/registry.bin
+export LIVEPEER_UPSCALE_ENGINE=$PWD/build/models/liblivepeer-engine.so
 export LIVEPEER_UPSCALE_MODELS=$PWD/models
 upscale="livepeerupscale seed=1 safety-check=false"
 

@@ -169,10 +169,18 @@ gboolean stop(GstBaseTransform *trans) {
   return TRUE;
 }
 
+gboolean open_engine(GstElement *element) {
+  const std::optional<livepeer::Error> error = livepeer::Runtime::instance().prepare();
+  if (error) gst_livepeer_post_error(element, *error);
+  return !error;
+}
+
 GstStateChangeReturn change_state(GstElement *element, GstStateChange transition) {
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(element);
   Internals *internals = self->internals;
-  if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING) {
+  if (transition == GST_STATE_CHANGE_NULL_TO_READY) {
+    if (!open_engine(element)) return GST_STATE_CHANGE_FAILURE;
+  } else if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING) {
     GstClock *clock = gst_element_get_clock(element);
     internals->timing->play(clock, gst_element_get_base_time(element));
     gst_clear_object(&clock);

@@ -1,12 +1,14 @@
 /* Registers the plugin. */
 #include <gst/gst.h>
 
-#include "diffusion/torch_model_loader.h"
 #include "gstlivepeerupscale.h"
+#include "runtime/engine_library.h"
 #include "runtime/runtime.h"
 
 static gboolean plugin_init(GstPlugin *plugin) {
-  livepeer::Runtime::instance().set_loader(livepeer::make_torch_model_loader());
+  const gchar *chosen = g_getenv("LIVEPEER_UPSCALE_ENGINE");
+  livepeer::Runtime::instance().set_loader(
+      std::make_shared<livepeer::EngineLibrary>(chosen ? chosen : ENGINE_LIBRARY));
   return GST_ELEMENT_REGISTER(livepeerupscale, plugin);
 }
 

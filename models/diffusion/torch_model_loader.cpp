@@ -11,7 +11,6 @@
 #include "diffusion/registry.h"
 #include "io/model_lookup.h"
 #include "io/snapshot.h"
-#include "runtime/runtime.h"
 #include "safety/safety_checker.h"
 
 namespace livepeer {
@@ -62,14 +61,14 @@ uint64_t bytes_per_pixel(const Snapshot &snapshot, torch::Dtype dtype, int64_t l
 /// cache of primitives among them; a worker that is still inside a step then crashes or hangs. What
 /// is registered once they exist runs before that. oneDNN is called by name, since a plain conv2d
 /// goes round it when there is one thread.
-void stop_workers_before_libtorch() {
+void call_before_libtorch_ends(void (*stop_workers)()) {
   static std::once_flag once;
-  std::call_once(once, [] {
+  std::call_once(once, [stop_workers] {
     at::set_num_threads(at::get_num_threads());
     if (at::globalContext().hasMKLDNN())
       at::mkldnn_convolution(torch::zeros({1, 16, 8, 8}), torch::zeros({16, 16, 3, 3}), {}, {1, 1},
                              {1, 1}, {1, 1}, 1);
-    std::atexit([] { Runtime::instance().stop(); });
+    std::atexit(stop_workers);
   });
 }
 
@@ -103,7 +102,7 @@ DiffusionModelInfo describe(const Resolved &resolved, const Vae &vae) {
 
 }  // namespace
 
-std::string TorchModelLoader::check(const ModelSpec &spec) const {
+std::string TorchModelLoader::check(const ModelSpec &spec) {
   const Resolved resolved(spec);
   resolved.snapshot.check_weights(resolved.prefer_half());
   std::string checker;
@@ -152,7 +151,7 @@ std::shared_ptr<UpscaleModel> TorchModelLoader::load(const ModelSpec &spec, Prog
     WeightOptions safety_options = options;
     checker = load_safety_checker(resolved.safety_folder, safety_options);
   }
-  stop_workers_before_libtorch();
+  if (stop_workers_) call_before_libtorch_ends(stop_workers_);
   progress.advance(1, "loaded");
   DiffusionModelInfo info = describe(resolved, *components.vae);
   return std::make_shared<DiffusionModel>(std::move(info), std::move(components),

@@ -9,12 +9,13 @@ namespace livepeer {
 /// Loads snapshot folders onto libtorch.
 class TorchModelLoader : public ModelLoader {
  public:
-  std::string check(const ModelSpec &spec) const override;
+  /// `stop_workers` is called when the process exits, before libtorch is taken down.
+  explicit TorchModelLoader(void (*stop_workers)() = nullptr) : stop_workers_(stop_workers) {}
+  std::string check(const ModelSpec &spec) override;
   std::shared_ptr<UpscaleModel> load(const ModelSpec &spec, Progress &progress) override;
-};
 
-inline std::shared_ptr<ModelLoader> make_torch_model_loader() {
-  return std::make_shared<TorchModelLoader>();
-}
+ private:
+  void (*const stop_workers_)();
+};
 
 }  // namespace livepeer

@@ -76,13 +76,16 @@ class UpscaleModel {
   virtual SafetyVerdict check_safety(const Frame &picture) = 0;
 };
 
-/// Where models come from. The plugin installs the one on libtorch; tests install fakes.
+/// Where models come from. The plugin installs the one of an EngineLibrary; tests install fakes.
 class ModelLoader {
  public:
   virtual ~ModelLoader() = default;
+  /// Opens what is needed before any model can be: libraries. Synchronous, cheap from the second
+  /// call on, thread-safe. Returns what is wrong.
+  virtual std::optional<Error> prepare() { return std::nullopt; }
   /// Synchronous and cheap: folder, configs, headers, sizes, device. Throws Error. Returns the
   /// identity under which the weights are shared (canonical path, fingerprint, device, precision).
-  virtual std::string check(const ModelSpec &spec) const = 0;
+  virtual std::string check(const ModelSpec &spec) = 0;
   /// Heavy; cancelled within one file or 64 MB read.
   virtual std::shared_ptr<UpscaleModel> load(const ModelSpec &spec, Progress &progress) = 0;
 };

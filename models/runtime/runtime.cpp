@@ -31,17 +31,20 @@ void Runtime::set_loader(std::shared_ptr<ModelLoader> loader) {
   loader_ = std::move(loader);
 }
 
+std::shared_ptr<ModelLoader> Runtime::loader() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!loader_) throw Error(ErrorKind::init, "No engine is installed to load models with");
+  return loader_;
+}
+
+std::optional<Error> Runtime::prepare() { return loader()->prepare(); }
+
 std::shared_ptr<Session> Runtime::open(const ModelSpec &spec, const Limits &limits,
                                        LoadObserver observer) {
   reap();
-  std::shared_ptr<ModelLoader> loader;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    loader = loader_;
-  }
-  if (!loader) throw Error(ErrorKind::init, "No engine is installed to load models with");
-  auto session = std::make_shared<Session>(spec, limits, loader->check(spec), loader, cache_,
-                                           std::move(observer));
+  const std::shared_ptr<ModelLoader> from = loader();
+  auto session =
+      std::make_shared<Session>(spec, limits, from->check(spec), from, cache_, std::move(observer));
 
   std::lock_guard<std::mutex> lock(mutex_);
   workers_.emplace_back();

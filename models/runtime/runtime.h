@@ -31,6 +31,9 @@ class Runtime {
   /// Where sessions opened from now on get their models from.
   void set_loader(std::shared_ptr<ModelLoader> loader);
 
+  /// ModelLoader::prepare() of the one that is set.
+  std::optional<Error> prepare();
+
   /// Checks what is cheap, on this thread (throws what ModelLoader::check throws), and starts a
   /// worker that loads the model. The owner must close() the session.
   std::shared_ptr<Session> open(const ModelSpec &spec, const Limits &limits,
@@ -42,6 +45,7 @@ class Runtime {
     std::thread thread;
     bool left = false;
   };
+  std::shared_ptr<ModelLoader> loader();
   void reap();
 
   std::mutex mutex_;

@@ -97,7 +97,8 @@ void run(const Case &bench, const Limits &limits, UpscaleModel &model) {
 int main(int argc, char **argv) {
   using namespace livepeer;
   gst_init(nullptr, nullptr);
-  Runtime::instance().set_loader(make_torch_model_loader());
+  Runtime::instance().set_loader(
+      std::make_shared<TorchModelLoader>([] { Runtime::instance().stop(); }));
   GST_ELEMENT_REGISTER(livepeerupscale, nullptr);
   Limits limits;
   limits.n_threads = argc > 1 ? unsigned(std::strtoul(argv[1], nullptr, 10)) : 2;

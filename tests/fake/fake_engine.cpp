@@ -126,7 +126,7 @@ SafetyVerdict FakeModel::check_safety(const Frame &picture) {
   return {score > 0.5, score};
 }
 
-std::string FakeLoader::check(const ModelSpec &spec) const {
+std::string FakeLoader::check(const ModelSpec &spec) {
   if (engine_->on_check) engine_->on_check();
   if (spec.safety_check && !engine_->has_checker)
     throw Error(ErrorKind::settings, "There is no safety checker; set safety-check=false");

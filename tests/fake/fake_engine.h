@@ -89,7 +89,7 @@ class FakeModel : public UpscaleModel {
 class FakeLoader : public ModelLoader {
  public:
   explicit FakeLoader(std::shared_ptr<FakeEngine> engine) : engine_(std::move(engine)) {}
-  std::string check(const ModelSpec &spec) const override;
+  std::string check(const ModelSpec &spec) override;
   std::shared_ptr<UpscaleModel> load(const ModelSpec &spec, Progress &progress) override;
 
  private:

@@ -109,14 +109,14 @@ TEST(TorchModelLoader, LoadsTheEmbeddedModelWithItsOwnDefaults) {
 }
 
 TEST(TorchModelLoader, IdentityFollowsFilesAndPrecision) {
-  const TorchModelLoader loader;
+  TorchModelLoader loader;
   EXPECT_EQ(loader.check(spec_of("default")), loader.check(spec_of("")));
   EXPECT_NE(loader.check(spec_of("default")),
             loader.check(spec_of("default", Precision::bfloat16)));
 }
 
 TEST(TorchModelLoader, IdentityFollowsTheSafetyChecker) {
-  const TorchModelLoader loader;
+  TorchModelLoader loader;
   const test::TemporaryFolder checker;
   for (const auto &file : std::filesystem::directory_iterator(models / "default-safety"))
     std::filesystem::copy(file, checker.path());

@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""When the engine's library is opened, and what is said where it cannot be.
+
+usage: test_engine_library.py STUB_LIBTORCH
+"""
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+STUB_LIBTORCH = sys.argv.pop(1)
+PIPELINE = "videotestsrc num-buffers=1 ! video/x-raw,format=RGB,width=16,height=16 ! livepeerupscale ! fakesink"
+
+
+def run(line, **env):
+    """The exit status and all output, beginning with an empty registry."""
+    with tempfile.TemporaryDirectory() as folder:
+        ended = subprocess.run(line.split(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               timeout=300, env={**os.environ, "GST_REGISTRY": f"{folder}/registry", **env})
+    return ended.returncode, ended.stdout
+
+
+class EngineLibrary(unittest.TestCase):
+    def test_looking_at_the_plugin_maps_no_libtorch(self):
+        for line in "gst-inspect-1.0 fakesink", "gst-inspect-1.0 livepeerupscale":
+            status, said = run(line, LD_DEBUG="files")
+            self.assertEqual(status, 0, said)
+            self.assertIn("libgstlivepeerupscale", said)
+            self.assertNotIn("libtorch", said)
+        status, said = run(f"gst-launch-1.0 -q {PIPELINE}", LD_DEBUG="files")
+        self.assertEqual(status, 0)
+        self.assertIn("libtorch", said)
+
+    def refused(self, *words, **env):
+        status, said = run(f"gst-launch-1.0 -q {PIPELINE}", **env)
+        self.assertGreater(status, 0, said)
+        self.assertEqual(said.count("ERROR: from element"), 1, said)
+        for word in words:
+            self.assertIn(word, said)
+
+    def test_another_libtorch_is_refused(self):
+        self.refused(STUB_LIBTORCH, "another libtorch", LD_PRELOAD=STUB_LIBTORCH)
+
+    def test_a_missing_engine_is_named(self):
+        self.refused("/nonexistent/engine.so", "set LIVEPEER_UPSCALE_ENGINE",
+                     LIVEPEER_UPSCALE_ENGINE="/nonexistent/engine.so")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,2 @@
+int stub_libtorch();
+int need_stub_libtorch() { return stub_libtorch(); }
