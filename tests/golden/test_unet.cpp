@@ -8,8 +8,8 @@ namespace livepeer {
 namespace {
 
 constexpr double float32_tolerance = 1e-5;
-/// Where each rounding falls is a matter of the libtorch: for the same network diffusers itself loses
-/// 1.27e-2 to 1.55e-2 in bfloat16, and we 1.56e-2 on libtorch 1.13 and 1.72e-2 on 2.6.
+/// Where each rounding falls is a matter of the libtorch: for the same network diffusers itself
+/// loses 1.27e-2 to 1.55e-2 in bfloat16, and we 1.56e-2 on libtorch 1.13 and 1.72e-2 on 2.6.
 constexpr double bfloat16_relative_rms = 1.8e-2;
 /// The sinusoids' arguments reach 1000: the last bits differ between instruction sets.
 constexpr double time_proj_tolerance = 1e-4;
