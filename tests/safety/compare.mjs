@@ -1,7 +1,7 @@
 // Compares the built-in safety classifier with the npm package that its weights come from, picture
 // by picture, and fails where a probability differs by more than 1e-3.
 //
-//   ninja -C build && node tests/safety/compare.mjs build [--update]
+//   ninja -C build tests/safety/write_golden_pictures && node tests/safety/compare.mjs build [--update]
 //
 // Installs nsfwjs and its peer dependencies into build/safety. --update writes what nsfwjs says into
 // tests/golden/nsfw_samples.json, which the unit tests compare with where there is no npm.
