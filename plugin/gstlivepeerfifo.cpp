@@ -35,6 +35,7 @@ bool Fifo::open() {
   ++opening_;
   busy_ = false;
   frames_ = 0;
+  events_ = 0;
   answer_ = GST_FLOW_OK;
   return true;
 }
@@ -84,12 +85,16 @@ GstFlowReturn Fifo::push(std::unique_ptr<Pending> frame, size_t limit) {
 }
 
 bool Fifo::push(EventPtr event) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  std::unique_lock<std::mutex> lock(mutex_);
   if (!open_) return false;
   if (revives(event.get()) && answer_ == GST_FLOW_EOS) answer_ = GST_FLOW_OK;
   items_.push_back({std::move(event), nullptr, 0});
+  ++events_;
   changed_.notify_all();
-  return true;
+  // Downstream may answer an item with an event to the sink pad, from the task's own thread.
+  if (std::this_thread::get_id() != task_)
+    changed_.wait(lock, [this] { return !open_ || events_ < kMostEvents; });
+  return open_;
 }
 
 bool Fifo::drain() {
@@ -110,10 +115,12 @@ void Fifo::fail(GstFlowReturn flow) {
 
 std::optional<Fifo::Item> Fifo::take() {
   std::unique_lock<std::mutex> lock(mutex_);
+  task_ = std::this_thread::get_id();
   changed_.wait(lock, [this] { return !open_ || !items_.empty(); });
   if (!open_) return {};
   Item item = std::move(items_.front());
   items_.pop_front();
+  if (item.event) --events_;
   item.opening = opening_;
   busy_ = true;
   return item;

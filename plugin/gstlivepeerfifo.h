@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "gstlivepeersettings.h"
@@ -61,7 +62,8 @@ class Fifo {
   /// Waits until fewer than `limit` frames, this one included, are in here or in the task's hands.
   /// Returns answer().
   GstFlowReturn push(std::unique_ptr<Pending> frame, size_t limit);
-  /// False while closed. A new stream or segment ends the answer EOS.
+  /// Waits while kMostEvents or more, this one included, are in here, unless it is the task that
+  /// pushes. False when closed. A new stream or segment ends the answer EOS.
   bool push(EventPtr event);
   /// Waits until the task has nothing left to do; false when closed.
   bool drain();
@@ -73,6 +75,8 @@ class Fifo {
   std::optional<Item> take();
   /// The item is dealt with; `flow`: what downstream said to a frame.
   void done(const Item &item, GstFlowReturn flow);
+
+  static constexpr size_t kMostEvents = 64;
 
  private:
   using Frames = std::vector<std::unique_ptr<Pending>>;
@@ -86,6 +90,8 @@ class Fifo {
   bool open_ = false;
   unsigned opening_ = 0;  // counts open(), so that done() cannot answer for an earlier stream
   bool busy_ = false;     // the task is inside an item
+  std::thread::id task_;  // who takes
   size_t frames_ = 0;     // in items_, and in the task's hands
+  size_t events_ = 0;     // in items_
   GstFlowReturn answer_ = GST_FLOW_OK;
 };

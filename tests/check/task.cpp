@@ -1,7 +1,9 @@
 // Section F: the source pad's task, and each way out of its loop.
 #include <algorithm>
+#include <atomic>
 #include <future>
 
+#include "gstlivepeerfifo.h"
 #include "support.h"
 
 using namespace std::chrono_literals;
@@ -49,7 +51,124 @@ GstPadProbeReturn answer(GstPad *, GstPadProbeInfo *info, gpointer flow) {
   return GST_PAD_PROBE_HANDLED;
 }
 
+GstEvent *custom_event(unsigned i) {
+  return gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM,
+                              gst_structure_new("mine", "number", G_TYPE_UINT, i, nullptr));
+}
+
+/// More events than may wait behind a frame, from a thread of their own, and what came of them.
+struct EventStorm {
+  static constexpr unsigned kEvents = 500;
+  explicit EventStorm(GstHarness *h) {
+    gst_pad_add_probe(h->sinkpad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_event, this, nullptr);
+    done = std::async(std::launch::async, [this, h] {
+      while (accepted < kEvents && gst_harness_push_event(h, custom_event(accepted))) ++accepted;
+    });
+  }
+  static GstPadProbeReturn on_event(GstPad *, GstPadProbeInfo *info, gpointer data) {
+    auto *storm = static_cast<EventStorm *>(data);
+    const GstStructure *fields = gst_event_get_structure(GST_PAD_PROBE_INFO_EVENT(info));
+    guint number = 0;
+    if (fields && gst_structure_get_uint(fields, "number", &number)) {
+      storm->in_order = storm->in_order && number == storm->arrived;
+      ++storm->arrived;
+    }
+    return GST_PAD_PROBE_OK;
+  }
+  /// Until the thread waits.
+  void wait_for_the_limit() {
+    wait_until([this] { return accepted >= Fifo::kMostEvents - 1; });
+    fail_unless(done.wait_for(50ms) == std::future_status::timeout);
+    fail_unless_equals_int(int(accepted), int(Fifo::kMostEvents) - 1);
+  }
+  void expect_all() {
+    done.get();
+    wait_until([this] { return arrived == kEvents; });
+    fail_unless(in_order);
+  }
+
+  std::atomic<unsigned> accepted{0}, arrived{0};
+  bool in_order = true;
+  std::future<void> done;
+};
+
 }  // namespace
+
+POINT(F3_so_many_events_wait_behind_a_frame_and_none_is_lost) {
+  engine->stepping.close();
+  GstHarness *h = harness_new(kSmall, "max-in-flight=4");
+  fail_unless_equals_int(gst_harness_push(h, frame(0)), 0);
+  EventStorm storm(h);
+  storm.wait_for_the_limit();
+  fail_unless_equals_int(int(storm.arrived), 0);
+  engine->stepping.open();
+  storm.expect_all();
+  gst_buffer_unref(gst_harness_pull(h));
+  gst_harness_teardown(h);
+}
+
+POINT(F4_events_pass_when_downstream_wants_no_more_frames) {
+  engine->stepping.close();
+  GstHarness *h = harness_new(kSmall, "max-in-flight=4");
+  GstFlowReturn flow = GST_FLOW_EOS;
+  gst_pad_add_probe(h->sinkpad, GST_PAD_PROBE_TYPE_BUFFER, answer, &flow, nullptr);
+  for (unsigned i = 0; i < 2; ++i) fail_unless_equals_int(gst_harness_push(h, frame(i)), 0);
+  EventStorm storm(h);
+  storm.wait_for_the_limit();
+  engine->stepping.let_one_pass();
+  storm.expect_all();
+  engine->stepping.open();
+  gst_harness_teardown(h);
+}
+
+POINT(F5_F7_a_wait_of_events_ends_with_a_flush_and_with_a_change_of_state) {
+  for (const bool flushes : {true, false}) {
+    expect_within(kAtOnce, [=] {
+      engine->stepping.close();
+      GstHarness *h = harness_new(kSmall, "max-in-flight=4");
+      fail_unless_equals_int(gst_harness_push(h, frame(0)), 0);
+      EventStorm storm(h);
+      storm.wait_for_the_limit();
+      const auto start = Clock::now();
+      if (flushes)
+        gst_harness_push_event(h, gst_event_new_flush_start());
+      else
+        gst_element_set_state(h->element, GST_STATE_NULL);
+      storm.done.get();
+      const double took = elapsed_ms(start);
+      fail_unless_equals_int(int(storm.arrived), 0);
+      engine->stepping.open();
+      if (flushes) {
+        gst_harness_push_event(h, gst_event_new_flush_stop(TRUE));
+        start_segment(h);
+        fail_unless_equals_int(gst_harness_push(h, frame(1)), 0);
+        GstBuffer *buffer = gst_harness_pull(h);
+        fail_unless_equals_uint64(GST_BUFFER_PTS(buffer), GST_SECOND);
+        gst_buffer_unref(buffer);
+      }
+      gst_harness_teardown(h);
+      return took;
+    });
+  }
+}
+
+POINT(F3_events_from_the_task_itself_do_not_wait_for_it) {
+  GstHarness *h = harness_new(kSmall, "max-in-flight=4");
+  gst_pad_add_probe(
+      h->sinkpad, GST_PAD_PROBE_TYPE_BUFFER,
+      [](GstPad *, GstPadProbeInfo *, gpointer data) {
+        auto *harness = static_cast<GstHarness *>(data);
+        for (unsigned i = 0; i < 2 * Fifo::kMostEvents; ++i)
+          fail_unless(gst_harness_push_event(harness, custom_event(i)));
+        return GST_PAD_PROBE_OK;
+      },
+      h, nullptr);
+  drain(h);
+  const unsigned before = gst_harness_events_received(h);
+  fail_unless_equals_int(gst_harness_push(h, frame(0)), 0);
+  wait_until([=] { return gst_harness_events_received(h) == before + 2 * Fifo::kMostEvents; });
+  gst_harness_teardown(h);
+}
 
 POINT(F2_a_finished_frame_leaves_at_once) {
   GstHarness *h = harness_new(kSmall, "max-in-flight=4");
