@@ -3,6 +3,7 @@
 #include <string>
 
 #include "gstlivepeererror.h"
+#include "gstlivepeermetas.h"
 #include "gstlivepeerupscaleprivate.h"
 
 #define GST_CAT_DEFAULT gst_livepeer_upscale_debug
@@ -121,29 +122,9 @@ GstFlowReturn transform(GstBaseTransform *, GstBuffer *, GstBuffer *) {
   return GST_FLOW_NOT_SUPPORTED;
 }
 
-/// Copies what does not depend on the size, scales what does and can be, drops the rest.
 gboolean transform_meta(GstBaseTransform *trans, GstBuffer *out, GstMeta *meta, GstBuffer *in) {
-  const GstMetaInfo *info = meta->info;
-  if (info->api == GST_VIDEO_CROP_META_API_TYPE) {
-    const auto *crop = reinterpret_cast<GstVideoCropMeta *>(meta);
-    GstVideoCropMeta *scaled = gst_buffer_add_video_crop_meta(out);
-    scaled->x = crop->x * GST_LIVEPEER_UPSCALE_FACTOR;
-    scaled->y = crop->y * GST_LIVEPEER_UPSCALE_FACTOR;
-    scaled->width = crop->width * GST_LIVEPEER_UPSCALE_FACTOR;
-    scaled->height = crop->height * GST_LIVEPEER_UPSCALE_FACTOR;
-    return FALSE;
-  }
-  if (gst_meta_api_type_has_tag(info->api, _gst_meta_tag_memory)) return FALSE;
-  if (!gst_meta_api_type_has_tag(info->api,
-                                 g_quark_from_static_string(GST_META_TAG_VIDEO_SIZE_STR)) &&
-      info->api != GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)
-    return TRUE;
-  if (info->transform_func) {
-    Negotiated &negotiated = GST_LIVEPEER_UPSCALE(trans)->internals->negotiated;
-    GstVideoMetaTransform scale = {&negotiated.in, &negotiated.out};
-    info->transform_func(out, meta, in, gst_video_meta_transform_scale_get_quark(), &scale);
-  }
-  return FALSE;
+  const Negotiated &negotiated = GST_LIVEPEER_UPSCALE(trans)->internals->negotiated;
+  return gst_livepeer_transform_meta(out, meta, in, &negotiated.in, &negotiated.out);
 }
 
 }  // namespace

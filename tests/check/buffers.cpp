@@ -88,27 +88,6 @@ POINT(E6_timestamps_offsets_and_flags_are_the_inputs) {
   gst_harness_teardown(h);
 }
 
-POINT(E8_the_meta_tells_what_was_done_and_survives_copies) {
-  GstHarness *h = harness_new("format=RGB,width=4,height=4", "seed=5 steps=3 prompt=sharp model=m");
-  const GstVideoInfo info = info_of("format=RGB,width=4,height=4");
-  GstBuffer *out = gst_harness_push_and_pull(h, pattern_new(info, 0));
-  GstBuffer *copy = gst_buffer_copy(out);
-  gst_buffer_unref(out);
-  const GstLivepeerUpscaleMeta *meta = gst_buffer_get_livepeer_upscale_meta(copy);
-  fail_unless(meta != nullptr);
-  fail_unless_equals_uint64(meta->seed, 5);
-  fail_unless_equals_int(int(meta->steps), 3);
-  fail_unless_equals_string(meta->prompt, "sharp");
-  fail_unless_equals_string(meta->model, "m");
-  fail_unless_equals_int(meta->flags, GST_LIVEPEER_UPSCALE_INFERRED);
-  gst_buffer_unref(copy);
-  out = gst_harness_push_and_pull(h, pattern_new(info, GST_SECOND));
-  fail_unless_equals_int(gst_buffer_get_livepeer_upscale_meta(out)->flags,
-                         GST_LIVEPEER_UPSCALE_REUSED);
-  gst_buffer_unref(out);
-  gst_harness_teardown(h);
-}
-
 POINT(E10_an_unreadable_buffer_is_an_error) {
   BusHarness test("format=RGB,width=16,height=16");
   fail_unless(gst_harness_push(test.h, gst_buffer_new_allocate(nullptr, 10, nullptr)) ==
@@ -218,44 +197,6 @@ POINT(E4_a_wait_for_the_pool_ends_with_a_flush_and_with_a_change_of_state) {
       return took;
     });
   }
-}
-
-POINT(E7_metas_are_scaled_or_copied) {
-  GstHarness *h = harness_new("format=RGB,width=64,height=48");
-  GstBuffer *in = pattern_new(info_of("format=RGB,width=64,height=48"), 0);
-  GstVideoCropMeta *crop = gst_buffer_add_video_crop_meta(in);
-  crop->x = 1;
-  crop->y = 2;
-  crop->width = 30;
-  crop->height = 20;
-  gst_buffer_add_video_region_of_interest_meta(in, "face", 3, 4, 10, 11);
-  const guint8 caption[] = {1, 2, 3};
-  gst_buffer_add_video_caption_meta(in, GST_VIDEO_CAPTION_TYPE_CEA608_RAW, caption, 3);
-  gst_buffer_add_video_time_code_meta_full(in, 25, 1, nullptr, GST_VIDEO_TIME_CODE_FLAGS_NONE, 1, 2,
-                                           3, 4, 0);
-  const gchar *tags[] = {nullptr};
-  if (!gst_meta_get_info("CheckMeta"))
-    gst_meta_register_custom("CheckMeta", tags, nullptr, nullptr, nullptr);
-  GstCustomMeta *custom = gst_buffer_add_custom_meta(in, "CheckMeta");
-  gst_structure_set(gst_custom_meta_get_structure(custom), "value", G_TYPE_INT, 9, nullptr);
-
-  GstBuffer *out = gst_harness_push_and_pull(h, in);
-  crop = gst_buffer_get_video_crop_meta(out);
-  fail_unless(crop && crop->x == 4 && crop->y == 8 && crop->width == 120 && crop->height == 80);
-  auto *region = reinterpret_cast<GstVideoRegionOfInterestMeta *>(
-      gst_buffer_get_meta(out, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE));
-  fail_unless(region && region->x == 12 && region->y == 16 && region->w == 40 && region->h == 44);
-  const GstVideoCaptionMeta *captions = gst_buffer_get_video_caption_meta(out);
-  fail_unless(captions && captions->size == 3 && captions->data[2] == 3);
-  const GstVideoTimeCodeMeta *code = gst_buffer_get_video_time_code_meta(out);
-  fail_unless(code && code->tc.seconds == 3);
-  custom = gst_buffer_get_custom_meta(out, "CheckMeta");
-  gint value = 0;
-  fail_unless(custom &&
-              gst_structure_get_int(gst_custom_meta_get_structure(custom), "value", &value) &&
-              value == 9);
-  gst_buffer_unref(out);
-  gst_harness_teardown(h);
 }
 
 POINT(E9_alpha_is_scaled_and_invisible_colours_do_not_bleed) {
