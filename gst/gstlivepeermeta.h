@@ -56,6 +56,8 @@ GST_LIVEPEER_API
 GType gst_livepeer_upscale_meta_api_get_type(void);
 #define GST_LIVEPEER_UPSCALE_META_API_TYPE (gst_livepeer_upscale_meta_api_get_type())
 
+/** Since GStreamer 1.24 the meta can be serialized. A process that gets it from another one, by
+ * unixfdsrc for example, has to call this before the first buffer comes. */
 GST_LIVEPEER_API
 const GstMetaInfo *gst_livepeer_upscale_meta_get_info(void);
 

@@ -1,5 +1,9 @@
 #include "gstlivepeermetas.h"
 
+#ifdef HAVE_GST_ANALYTICS
+#include <gst/analytics/analytics.h>
+#endif
+
 /* Enlarging changes the size only: what depends on colours or orientation stays true. */
 static gboolean is_understood(GType api) {
   static const gchar *const understood[] = {GST_META_TAG_VIDEO_STR, GST_META_TAG_VIDEO_SIZE_STR,
@@ -65,4 +69,22 @@ gboolean gst_livepeer_transform_meta(GstBuffer *out, GstMeta *meta, GstBuffer *i
     info->transform_func(out, meta, in, gst_video_meta_transform_scale_get_quark(), &scale);
   }
   return FALSE;
+}
+
+void gst_livepeer_add_classification(GstBuffer *buffer, gboolean nsfw, gdouble score) {
+#ifdef HAVE_GST_ANALYTICS
+  GstAnalyticsRelationMeta *relations = gst_buffer_get_analytics_relation_meta(buffer);
+  const gdouble level = CLAMP(score, 0, 1);
+  GstAnalyticsClsMtd classification;
+
+  if (relations == NULL) relations = gst_buffer_add_analytics_relation_meta(buffer);
+  gst_analytics_relation_meta_add_one_cls_mtd(
+      relations, (gfloat)(nsfw ? level : 1 - level),
+      nsfw ? g_quark_from_static_string("nsfw") : g_quark_from_static_string("safe"),
+      &classification);
+#else
+  (void)buffer;
+  (void)nsfw;
+  (void)score;
+#endif
 }

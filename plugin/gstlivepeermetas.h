@@ -19,4 +19,16 @@ G_BEGIN_DECLS
 gboolean gst_livepeer_transform_meta(GstBuffer *out, GstMeta *meta, GstBuffer *in,
                                      const GstVideoInfo *in_info, const GstVideoInfo *out_info);
 
+/**
+ * gst_livepeer_add_classification:
+ * @buffer: a writable buffer
+ * @nsfw: what the safety checker says of the frame
+ * @score: its score, of which 0 to 1 is kept
+ *
+ * Says the verdict in the words of GStreamer's analytics library as well: the class `nsfw` by
+ * @score, or `safe` by the rest. Does nothing in a build without that library, which came with
+ * GStreamer 1.24.
+ */
+void gst_livepeer_add_classification(GstBuffer *buffer, gboolean nsfw, gdouble score);
+
 G_END_DECLS

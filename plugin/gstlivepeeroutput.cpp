@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gstlivepeererror.h"
+#include "gstlivepeermetas.h"
 #include "gstlivepeerupscaleprivate.h"
 
 #define GST_CAT_DEFAULT gst_livepeer_upscale_debug
@@ -229,6 +230,8 @@ GstFlowReturn gst_livepeer_upscale_make_output(GstLivepeerUpscale *self, const P
   BufferPtr owner(buffer);
   write_picture(self, pending, *picture.frame, buffer);
   const GstLivepeerUpscaleMeta *meta = add_meta(self, pending, result, picture.flags, buffer);
+  if (pending.settings.upscale.safety_check && !result.unchecked)
+    gst_livepeer_add_classification(buffer, result.safety.nsfw, result.safety.score);
   if (pending.settings.late_policy != LatePolicy::repeat)
     task.since_flush.last_shown.reset();
   else if (!(picture.flags & GST_LIVEPEER_UPSCALE_NSFW))

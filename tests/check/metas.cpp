@@ -1,4 +1,10 @@
 // Section E: what a frame carries beside its picture.
+#ifdef HAVE_GST_ANALYTICS
+#include <gst/analytics/analytics.h>
+#endif
+
+#include <cstring>
+
 #include "support.h"
 
 namespace {
@@ -8,8 +14,8 @@ const char *const kSmall = "format=RGB,width=64,height=48";
 GstBuffer *frame() { return pattern_new(info_of(kSmall), 0); }
 
 /// The buffer that comes out for `in`.
-GstBuffer *upscaled(GstBuffer *in) {
-  GstHarness *h = harness_new(kSmall);
+GstBuffer *upscaled(GstBuffer *in, const char *properties = "") {
+  GstHarness *h = harness_new(kSmall, properties);
   GstBuffer *out = gst_harness_push_and_pull(h, in);
   gst_harness_teardown(h);
   return out;
@@ -168,5 +174,151 @@ POINT(E8_the_meta_tells_what_was_done_and_survives_copies) {
   gst_buffer_unref(out);
   gst_harness_teardown(h);
 }
+
+#if GST_CHECK_VERSION(1, 24, 0)
+POINT(E8_the_meta_serializes) {
+  GstBuffer *from = gst_buffer_new(), *to = gst_buffer_new();
+  GstLivepeerUpscaleMeta *sent = gst_buffer_add_livepeer_upscale_meta(from);
+  sent->seed = ~guint64(1);
+  sent->steps = 7;
+  sent->guidance_scale = 1.5;
+  sent->noise_level = -1;
+  sent->noise_temperature = 0.25;
+  sent->prompt = g_strdup("sharp, not UTF-8: \xff");
+  sent->model = g_strdup("");
+  sent->time = 3 * GST_SECOND;
+  sent->flags = GST_LIVEPEER_UPSCALE_NSFW;
+  sent->nsfw_score = 0.75;
+  GByteArray *bytes = g_byte_array_new();
+  fail_unless(gst_meta_serialize_simple(&sent->meta, bytes));
+  guint32 consumed = 0;
+  const auto *got = reinterpret_cast<GstLivepeerUpscaleMeta *>(
+      gst_meta_deserialize(to, bytes->data, bytes->len, &consumed));
+  fail_unless(got && got == gst_buffer_get_livepeer_upscale_meta(to) && consumed == bytes->len);
+  fail_unless(got->seed == sent->seed && got->steps == 7 && got->guidance_scale == 1.5);
+  fail_unless(got->noise_level == -1 && got->noise_temperature == 0.25);
+  fail_unless_equals_string(got->prompt, sent->prompt);
+  fail_unless(got->negative_prompt == nullptr);
+  fail_unless_equals_string(got->model, "");
+  fail_unless(got->time == 3 * GST_SECOND && got->nsfw_score == 0.75);
+  fail_unless(got->flags == GST_LIVEPEER_UPSCALE_NSFW);
+  g_byte_array_unref(bytes);
+  gst_buffer_unref(from);
+  gst_buffer_unref(to);
+}
+
+namespace {
+
+gboolean append(GstByteArrayInterface *array, gsize length) {
+  auto *bytes = reinterpret_cast<std::vector<guint8> *>(array->_gst_reserved[0]);
+  bytes->resize(length);
+  array->data = bytes->data();
+  return TRUE;
+}
+
+}  // namespace
+
+POINT(E8_a_damaged_meta_is_no_meta_or_one_with_whole_texts) {
+  const GstMetaInfo *info = gst_livepeer_upscale_meta_get_info();
+  GstBuffer *from = gst_buffer_new();
+  GstLivepeerUpscaleMeta *sent = gst_buffer_add_livepeer_upscale_meta(from);
+  sent->prompt = g_strdup("a longer prompt than the numbers around it take");
+  std::vector<guint8> bytes;
+  GstByteArrayInterface array;
+  gst_byte_array_interface_init(&array);
+  array.resize = append;
+  array._gst_reserved[0] = &bytes;
+  guint8 version = 99;
+  fail_unless(info->serialize_func(&sent->meta, &array, &version));
+  const auto read = [&](const std::vector<guint8> &data, guint8 in_version) {
+    GstBuffer *to = gst_buffer_new();
+    auto *got = reinterpret_cast<GstLivepeerUpscaleMeta *>(
+        info->deserialize_func(info, to, data.data(), data.size(), in_version));
+    size_t length = 0;
+    for (const char *text : {got ? got->prompt : nullptr, got ? got->negative_prompt : nullptr})
+      length += text ? strlen(text) : 0;
+    fail_unless(length <= data.size());
+    const bool found = got != nullptr;
+    fail_unless(found == (gst_buffer_get_livepeer_upscale_meta(to) != nullptr));
+    gst_buffer_unref(to);
+    return found;
+  };
+  fail_unless(read(bytes, version));
+  fail_if(read(bytes, guint8(version + 1)));
+  fail_if(read({}, version));
+  unsigned refused = 0;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    refused += !read(std::vector<guint8>(bytes.begin(), bytes.begin() + long(i)), version);
+    std::vector<guint8> changed = bytes;
+    changed[i] ^= 0xff;
+    read(changed, version);
+  }
+  fail_unless(refused == bytes.size(), "%u of %zu", refused, bytes.size());
+  gst_buffer_unref(from);
+}
+#endif
+
+#ifdef HAVE_GST_ANALYTICS
+namespace {
+
+/// The class that a buffer's only classification says, and how sure it is; "" where there is none.
+std::string classification(GstBuffer *buffer, gfloat *level) {
+  GstAnalyticsRelationMeta *relations = gst_buffer_get_analytics_relation_meta(buffer);
+  gpointer state = nullptr;
+  GstAnalyticsMtd found, another;
+  const GstAnalyticsMtdType type = gst_analytics_cls_mtd_get_mtd_type();
+  if (!relations || !gst_analytics_relation_meta_iterate(relations, &state, type, &found))
+    return "";
+  fail_if(gst_analytics_relation_meta_iterate(relations, &state, type, &another));
+  fail_unless(gst_analytics_cls_mtd_get_length(&found) == 1);
+  *level = gst_analytics_cls_mtd_get_level(&found, 0);
+  return g_quark_to_string(gst_analytics_cls_mtd_get_quark(&found, 0));
+}
+
+}  // namespace
+
+POINT(E8_a_verdict_is_a_classification) {
+  gfloat level = 0;
+  engine->nsfw_score = 0.875;
+  GstBuffer *out = upscaled(frame(), "safety-check=true safety-action=mark");
+  fail_unless(classification(out, &level) == "nsfw" && level == 0.875f);
+  gst_buffer_unref(out);
+  engine->nsfw_score = 0.25;
+  out = upscaled(frame(), "safety-check=true");
+  fail_unless(classification(out, &level) == "safe" && level == 0.75f);
+  gst_buffer_unref(out);
+  out = upscaled(frame());
+  fail_unless(classification(out, &level).empty());
+  gst_buffer_unref(out);
+  // Buffers that come back to their pool keep no verdict.
+  GstHarness *h = harness_new(kSmall, "safety-check=true");
+  for (int i = 0; i < 5; ++i) {
+    out = gst_harness_push_and_pull(h, frame());
+    fail_unless(classification(out, &level) == "safe");
+    gst_buffer_unref(out);
+  }
+  gst_harness_teardown(h);
+}
+
+POINT(E7_E8_detected_objects_follow_the_picture_beside_a_verdict) {
+  GstBuffer *in = frame();
+  GstAnalyticsODMtd object;
+  fail_unless(gst_analytics_relation_meta_add_od_mtd(gst_buffer_add_analytics_relation_meta(in),
+                                                     g_quark_from_static_string("cat"), 3, 4, 10,
+                                                     11, 0.5f, &object));
+  GstBuffer *out = upscaled(in, "safety-check=true");
+  gfloat level = 0;
+  fail_unless(classification(out, &level) == "safe");
+  fail_unless_equals_int(int(count(out, GST_ANALYTICS_RELATION_META_API_TYPE)), 1);
+  gpointer state = nullptr;
+  fail_unless(gst_analytics_relation_meta_iterate(gst_buffer_get_analytics_relation_meta(out),
+                                                  &state, gst_analytics_od_mtd_get_mtd_type(),
+                                                  &object));
+  gint x = 0, y = 0, width = 0, height = 0;
+  fail_unless(gst_analytics_od_mtd_get_location(&object, &x, &y, &width, &height, &level));
+  fail_unless(x == 12 && y == 16 && width == 40 && height == 44 && level == 0.5f);
+  gst_buffer_unref(out);
+}
+#endif
 
 int main() { return run_suite("metas"); }
