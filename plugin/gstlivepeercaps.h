@@ -6,15 +6,12 @@ G_BEGIN_DECLS
 
 /** How many times wider and higher the output is. */
 #define GST_LIVEPEER_UPSCALE_FACTOR 4
-/** Largest width and height of an input frame: four times it is the largest size that GstVideoInfo
- * takes. */
-#define GST_LIVEPEER_UPSCALE_MAX_SIDE 8191
 /** 8-bit RGB, packed or planar, with or without alpha. */
 #define GST_LIVEPEER_UPSCALE_FORMATS \
   "{ RGB, BGR, RGBA, BGRA, ARGB, ABGR, RGBx, BGRx, xRGB, xBGR, GBR, GBRA, RGBP, BGRP }"
 #define GST_LIVEPEER_UPSCALE_INPUT           \
   ", format = " GST_LIVEPEER_UPSCALE_FORMATS \
-  ", width = [ 1, 8191 ], height = [ 1, 8191 ], framerate = (fraction) [ 0, max ]"
+  ", width = [ 1, 65535 ], height = [ 1, 65535 ], framerate = (fraction) [ 0, max ]"
 #define GST_LIVEPEER_UPSCALE_SINK_CAPS     \
   "video/x-raw" GST_LIVEPEER_UPSCALE_INPUT \
   ", interlace-mode = progressive; "       \
@@ -23,7 +20,7 @@ G_BEGIN_DECLS
   "video/x-raw(format:Interlaced)" GST_LIVEPEER_UPSCALE_INPUT ", interlace-mode = alternate"
 #define GST_LIVEPEER_UPSCALE_SRC_CAPS                   \
   "video/x-raw, format = " GST_LIVEPEER_UPSCALE_FORMATS \
-  ", width = [ 4, 32764, 4 ], height = [ 4, 32764, 4 ], framerate = (fraction) [ 0, max ]"
+  ", width = [ 4, 262140, 4 ], height = [ 4, 262140, 4 ], framerate = (fraction) [ 0, max ]"
 
 /**
  * gst_livepeer_upscale_transform_caps:

@@ -60,15 +60,29 @@ void check_video(GstLivepeerUpscale *self, const GstVideoInfo *info) {
   if (auto session = gst_livepeer_upscale_session(self)) session->check_memory(width, height);
 }
 
+/// Bounds of the sides come from the templates; those of a frame in bytes are GStreamer's own.
+Negotiated described(GstCaps *in_caps, GstCaps *out_caps) {
+  Negotiated result;
+  if (gst_video_info_from_caps(&result.in, in_caps) &&
+      gst_video_info_from_caps(&result.out, out_caps))
+    return result;
+  gchar *text = gst_caps_to_string(in_caps);
+  const std::string detail = text;
+  g_free(text);
+  throw Error(
+      ErrorKind::format,
+      "GStreamer cannot describe such frames or what they would become, most likely as they "
+      "are too large; scale them down in front of livepeerupscale",
+      detail);
+}
+
 gboolean set_caps(GstBaseTransform *trans, GstCaps *in_caps, GstCaps *out_caps) {
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(trans);
   Internals *internals = self->internals;
   Negotiated negotiated;
   if (!internals->fifo.drain()) return FALSE;
-  if (!gst_video_info_from_caps(&negotiated.in, in_caps) ||
-      !gst_video_info_from_caps(&negotiated.out, out_caps))
-    return FALSE;
   try {
+    negotiated = described(in_caps, out_caps);
     check_video(self, &negotiated.in);
   } catch (...) {
     CapsPtr &refused = internals->sink.refused;

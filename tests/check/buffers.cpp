@@ -1,6 +1,9 @@
 // Section E: buffers and metadata.
+#include <algorithm>
+#include <cstdlib>
 #include <future>
 
+#include "gstlivepeerscaler.h"
 #include "support.h"
 
 namespace {
@@ -242,6 +245,46 @@ POINT(E11_the_gap_flag_decides_nothing) {
   gst_buffer_unref(out);
   fail_unless_equals_int(engine->upscales, 2);
   gst_harness_teardown(h);
+}
+
+namespace {
+
+/// A ramp along the longer side, black to white, `components` bytes a pixel.
+std::vector<guint8> ramp(int width, int height, int components) {
+  std::vector<guint8> pixels(size_t(width) * size_t(height) * size_t(components));
+  for (size_t i = 0; i < pixels.size(); ++i) {
+    const size_t pixel = i / size_t(components), x = pixel % size_t(width);
+    const size_t at = width > height ? x : pixel / size_t(width);
+    pixels[i] = guint8(at * 255 / size_t(std::max(width, height) - 1));
+  }
+  return pixels;
+}
+
+}  // namespace
+
+POINT(E2_plain_scaling_between_long_sides) {
+  for (const auto &[width, height] : {std::pair(65535, 2), {2, 65535}, {9000, 100}}) {
+    const int small_width = std::max(1, width / 32), small_height = std::max(1, height / 32);
+    for (const bool from_small : {false, true}) {
+      const int in_width = from_small ? small_width : width;
+      const int in_height = from_small ? small_height : height;
+      for (const GstVideoFormat format : {GST_VIDEO_FORMAT_RGB, GST_VIDEO_FORMAT_GRAY8}) {
+        const int components = format == GST_VIDEO_FORMAT_RGB ? 3 : 1;
+        GstLivepeerScaler *scaler =
+            gst_livepeer_scaler_new(format, in_width, in_height, 4 * width, 4 * height);
+        fail_unless(scaler != nullptr);
+        const std::vector<guint8> in = ramp(in_width, in_height, components);
+        const std::vector<guint8> wanted = ramp(4 * width, 4 * height, components);
+        std::vector<guint8> out(wanted.size());
+        fail_unless(gst_livepeer_scaler_process(scaler, in.data(), out.data()));
+        gst_livepeer_scaler_free(scaler);
+        int worst = 0;
+        for (size_t i = 0; i < out.size(); ++i)
+          worst = std::max(worst, std::abs(int(out[i]) - int(wanted[i])));
+        fail_unless(worst <= 2, "%d to %d: %d", in_width, 4 * width, worst);
+      }
+    }
+  }
 }
 
 int main() { return run_suite("buffers"); }

@@ -102,10 +102,6 @@ POINT(D2_templates_describe_each_other) {
   GstCaps *src_query = gst_pad_query_caps(src, nullptr);
   fail_unless(gst_caps_is_equal(sink_query, sink_template));
   fail_unless(gst_caps_is_equal(src_query, src_template));
-  GstVideoInfo info;
-  fail_unless(gst_video_info_set_format(&info, GST_VIDEO_FORMAT_RGBA,
-                                        4 * GST_LIVEPEER_UPSCALE_MAX_SIDE,
-                                        4 * GST_LIVEPEER_UPSCALE_MAX_SIDE));
   for (GstCaps *caps : {sink_template, src_template, up, down, sink_query, src_query})
     gst_caps_unref(caps);
   gst_object_unref(sink);
@@ -320,6 +316,40 @@ POINT(D12_H4_too_large_a_frame_is_refused_once_with_numbers) {
   gst_harness_push(test.h, pattern_new(info_of("format=RGB,width=10,height=10"), 0));
   expect_error(test.bus, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT);
   fail_unless_equals_int(engine->upscales, 0);
+}
+
+POINT(D12_long_sides_are_no_hindrance) {
+  for (const auto &[width, height] : {std::pair(9000, 100), {100, 9000}, {65535, 1}, {1, 65535}}) {
+    for (const char *format : {"RGB", "GBRA"}) {
+      const auto fields = [format = format](int w, int h) {
+        return std::string("format=") + format + ",width=" + std::to_string(w) +
+               ",height=" + std::to_string(h);
+      };
+      GstHarness *h = harness_new(fields(width, height));
+      GstBuffer *out = gst_harness_push_and_pull(h, pattern_new(info_of(fields(width, height)), 0));
+      expect_pattern(out, info_of(fields(4 * width, 4 * height)));
+      gst_buffer_unref(out);
+      gst_harness_teardown(h);
+    }
+  }
+  fail_if(accepts(raw_caps("format=RGB,width=65536,height=1").c_str()));
+}
+
+POINT(D12_max_pixels_alone_decides) {
+  const std::string caps = "format=RGB,width=9000,height=10";
+  {
+    BusHarness test(caps, "max-pixels=89999");
+    expect_error(test.bus, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT);
+  }
+  {
+    BusHarness test(caps, "max-pixels=90000");
+    fail_unless_equals_int(gst_harness_push(test.h, pattern_new(info_of(caps), 0)), 0);
+  }
+  // What GStreamer cannot describe is refused with words, too: the frame, and what it would become.
+  for (const char *sides : {"width=65535,height=65535", "width=20000,height=20000"}) {
+    BusHarness test(std::string("format=RGB,") + sides, "max-pixels=18446744073709551615");
+    expect_error(test.bus, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT);
+  }
 }
 
 int main() { return run_suite("negotiation"); }
