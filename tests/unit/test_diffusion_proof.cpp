@@ -31,18 +31,18 @@ double decibel(const torch::Tensor &difference) {
 struct DiffusionProof : testing::Test {
   static void SetUpTestSuite() {
     sampler = new Sampler(SOURCE_ROOT "/models/default");
-    few_steps = draw(large_scenes(), 8, 64);
+    few_steps = draw(large_scenes(), 8);
     // What clients of the big model ask for.
     auto scenes = large_scenes();
     for (const Scene &s : small_scenes()) scenes.push_back(s);
-    many_steps = draw(scenes, 75, 32);
+    many_steps = draw(scenes, 75);
   }
   static void TearDownTestSuite() {
     delete sampler;
     few_steps.clear();
     many_steps.clear();
   }
-  static std::vector<Drawn> draw(const std::vector<Scene> &scenes, unsigned steps, int64_t draws) {
+  static std::vector<Drawn> draw(const std::vector<Scene> &scenes, unsigned steps) {
     SamplerSettings how;
     how.steps = steps;
     std::vector<Drawn> result;
@@ -57,6 +57,7 @@ struct DiffusionProof : testing::Test {
     for (const Drawn &one : all) parts.push_back(measure(one.scene, one.samples).flatten());
     return torch::cat(parts);
   }
+  static constexpr int64_t draws = 32;
   static Sampler *sampler;
   static std::vector<Drawn> few_steps, many_steps;
 };
@@ -66,7 +67,6 @@ std::vector<Drawn> DiffusionProof::few_steps, DiffusionProof::many_steps;
 /// The mean of n independent samples has the error M (1 + c / n): M is that of the distribution's
 /// mean. Samples of the true posterior have c = 1; a sharpener's are all one, c = 0.
 TEST_F(DiffusionProof, AveragingLaw) {
-  const int64_t draws = many_steps.front().samples.size(0);
   std::vector<double> inverse, error;
   for (int64_t n = 1; n <= draws; n *= 2) {
     // Every group of n samples, so that one draw is not taken for the law.
@@ -106,7 +106,7 @@ TEST_F(DiffusionProof, SpreadPredictsTheError) {
     });
   };
   // The truth is one more sample: from the mean of n it differs by 1 + 1 / n times the variance.
-  const auto variance = half(1) * (1 + 1.0 / double(many_steps.front().samples.size(0)));
+  const auto variance = half(1) * (1 + 1.0 / double(draws));
   const auto error = over(many_steps, [](const Scene &s, const torch::Tensor &all) {
     return (all.mean(0, true) - s.high_res)[0];
   });
