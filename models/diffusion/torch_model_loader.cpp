@@ -2,9 +2,8 @@
 
 #include <torch/utils.h>
 
-#include <cstdlib>
+#include <algorithm>
 #include <filesystem>
-#include <mutex>
 
 #include "diffusion/compute_device.h"
 #include "diffusion/diffusion_model.h"
@@ -55,21 +54,6 @@ uint64_t bytes_per_pixel(const Snapshot &snapshot, torch::Dtype dtype, int64_t l
   const uint64_t denoiser = value * (32 * widest(unet) + 4 * unet.get<uint64_t>("channels", 0));
   const uint64_t decoder = 64 * value * widest(snapshot.component("vae").config());
   return std::max(denoiser, decoder) + 4 * sizeof(float) * uint64_t(latent_channels);
-}
-
-/// At exit libtorch and oneDNN destroy objects that they made at first use, thread pools and the
-/// cache of primitives among them; a worker that is still inside a step then crashes or hangs. What
-/// is registered once they exist runs before that. oneDNN is called by name, since a plain conv2d
-/// goes round it when there is one thread.
-void call_before_libtorch_ends(void (*stop_workers)()) {
-  static std::once_flag once;
-  std::call_once(once, [stop_workers] {
-    at::set_num_threads(at::get_num_threads());
-    if (at::globalContext().hasMKLDNN())
-      at::mkldnn_convolution(torch::zeros({1, 16, 8, 8}), torch::zeros({16, 16, 3, 3}), {}, {1, 1},
-                             {1, 1}, {1, 1}, 1);
-    std::atexit(stop_workers);
-  });
 }
 
 /// The denoiser takes the latent and the low-resolution picture, stacked.
@@ -151,7 +135,6 @@ std::shared_ptr<UpscaleModel> TorchModelLoader::load(const ModelSpec &spec, Prog
     WeightOptions safety_options = options;
     checker = load_safety_checker(resolved.safety_folder, safety_options);
   }
-  if (stop_workers_) call_before_libtorch_ends(stop_workers_);
   progress.advance(1, "loaded");
   DiffusionModelInfo info = describe(resolved, *components.vae);
   return std::make_shared<DiffusionModel>(std::move(info), std::move(components),

@@ -97,8 +97,7 @@ void run(const Case &bench, const Limits &limits, UpscaleModel &model) {
 int main(int argc, char **argv) {
   using namespace livepeer;
   gst_init(nullptr, nullptr);
-  Runtime::instance().set_loader(
-      std::make_shared<TorchModelLoader>([] { Runtime::instance().stop(); }));
+  Runtime::instance().set_loader(std::make_shared<TorchModelLoader>());
   GST_ELEMENT_REGISTER(livepeerupscale, nullptr);
   Limits limits;
   limits.n_threads = argc > 1 ? unsigned(std::strtoul(argv[1], nullptr, 10)) : 2;
@@ -117,5 +116,6 @@ int main(int argc, char **argv) {
     std::fprintf(stderr, "%s (%s)\n", error.what(), error.detail().c_str());
     return 1;
   }
+  Runtime::instance().stop();  // before libtorch is taken down
   return 0;
 }

@@ -46,6 +46,14 @@ class EngineLibrary(unittest.TestCase):
         self.refused("/nonexistent/engine.so", "set LIVEPEER_UPSCALE_ENGINE",
                      LIVEPEER_UPSCALE_ENGINE="/nonexistent/engine.so")
 
+    def test_a_process_may_end_while_a_model_is_loaded(self):
+        line = PIPELINE.replace("width=16,height=16", "width=4000,height=4000")  # more than max-pixels
+        for _ in range(10):
+            status, said = run(f"gst-launch-1.0 -q {line}")
+            self.assertGreater(status, 0, said)
+            self.assertIn("too large", said)
+            self.assertNotRegex(said, "SIGSEGV|Spinning")
+
 
 if __name__ == "__main__":
     unittest.main()
