@@ -26,7 +26,7 @@ run() {
 describe() { gst-discoverer-1.0 "$1" 2>/dev/null; }
 
 upscale_picture() {
-  run "gst-launch-1.0 -q filesrc location='$1' ! decodebin ! videoconvert" \
+  run "gst-launch-1.0 -q filesrc location='$1' ! decodebin" \
     "! $upscale ! videoconvert ! pngenc snapshot=true ! filesink location='$2'"
 }
 
@@ -37,7 +37,7 @@ upscale_clip() {
     sound="d. ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=0 ! audioconvert ! audioresample ! opusenc ! m."
   fi
   run "gst-launch-1.0 filesrc location='$1' ! decodebin name=d webmmux name=m ! filesink location='$2'" \
-    "d. ! queue ! videoconvert ! $upscale ! progressreport update-freq=2 ! videoconvert" \
+    "d. ! queue ! $upscale ! progressreport update-freq=2 ! videoconvert" \
     "! vp8enc deadline=1 cpu-used=8 threads=2 target-bitrate=6000000 ! m. $sound"
 }
 

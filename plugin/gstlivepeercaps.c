@@ -135,6 +135,28 @@ static GstCaps *append_input(GstCaps *caps, GstStructure *structure) {
   return caps;
 }
 
+/* Colours that caps do not tell are guessed by the height, which is not the same on both sides.
+ * What
+ * @input is taken for is told of the output. */
+static void tell_colours(const GstStructure *input, GstStructure *output) {
+  GstCaps *caps = gst_caps_new_full(gst_structure_copy(input), NULL);
+  GstVideoInfo info;
+
+  if (gst_caps_is_fixed(caps) && gst_video_info_from_caps(&info, caps) &&
+      !GST_VIDEO_INFO_IS_RGB(&info)) {
+    gchar *colorimetry = gst_video_colorimetry_to_string(&info.colorimetry);
+    gchar *site = gst_video_chroma_site_to_string(info.chroma_site);
+
+    if (colorimetry != NULL && !gst_structure_has_field(output, "colorimetry"))
+      gst_structure_set(output, "colorimetry", G_TYPE_STRING, colorimetry, NULL);
+    if (site != NULL && !gst_structure_has_field(output, "chroma-site"))
+      gst_structure_set(output, "chroma-site", G_TYPE_STRING, site, NULL);
+    g_free(colorimetry);
+    g_free(site);
+  }
+  gst_caps_unref(caps);
+}
+
 GstCaps *gst_livepeer_upscale_transform_caps(GstPadDirection direction, GstCaps *caps) {
   const gboolean up = direction == GST_PAD_SINK;
   GstCaps *result = gst_caps_new_empty();
@@ -145,6 +167,7 @@ GstCaps *gst_livepeer_upscale_transform_caps(GstPadDirection direction, GstCaps 
 
     if (!is_taken(gst_caps_get_features(caps, i), &fields) || (fields && !up)) continue;
     structure = gst_structure_copy(gst_caps_get_structure(caps, i));
+    if (up) tell_colours(gst_caps_get_structure(caps, i), structure);
     if (!scale_field(structure, "width", up) || !scale_field(structure, "height", up))
       gst_structure_free(structure);
     else

@@ -25,8 +25,9 @@ using EventPtr = std::unique_ptr<GstEvent, EventUnref>;
 
 /// A frame between the pads: the job computes, the rest is what the output inherits.
 struct Pending {
-  BufferPtr input;            // timestamps, flags and metas of the input buffer, not its memory
-  std::vector<guint8> alpha;  // the input's; empty where its format has none
+  BufferPtr input;  // timestamps, flags and metas of the input buffer, not its memory
+  // The input's, of as many bytes a number as the job's pixels; empty where its format has none.
+  std::vector<guint8> alpha;
   GstSegment segment;
   GstClockTime running_time;
   GstClockTime latency;  // that of the pipeline, as far as it was known

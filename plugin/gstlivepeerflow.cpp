@@ -29,8 +29,6 @@ void read_frame(GstLivepeerUpscale *self, GstBuffer *buffer, livepeer::Frame &fr
   if (GST_VIDEO_INFO_INTERLACE_MODE(info) == GST_VIDEO_INTERLACE_MODE_MIXED &&
       GST_BUFFER_FLAG_IS_SET(buffer, GST_VIDEO_BUFFER_FLAG_INTERLACED))
     throw gst_livepeer_upscale_interlaced_error("interlace-mode is mixed, and a frame is flagged");
-  frame = livepeer::Frame(GST_VIDEO_INFO_WIDTH(info), GST_VIDEO_INFO_HEIGHT(info));
-  if (GST_VIDEO_INFO_HAS_ALPHA(info)) alpha.resize(size_t(frame.width) * size_t(frame.height));
   GstVideoFrame mapped;
   if (!gst_video_frame_map(&mapped, info, buffer, GST_MAP_READ))
     throw Error(ErrorKind::failed, "An input buffer cannot be read",
@@ -38,19 +36,20 @@ void read_frame(GstLivepeerUpscale *self, GstBuffer *buffer, livepeer::Frame &fr
                     std::to_string(GST_VIDEO_INFO_SIZE(info)) + " expected");
   // A video meta may say another size than the caps.
   const int width = GST_VIDEO_FRAME_WIDTH(&mapped), height = GST_VIDEO_FRAME_HEIGHT(&mapped);
-  if (width != frame.width || height != frame.height) {
+  if (width != GST_VIDEO_INFO_WIDTH(info) || height != GST_VIDEO_INFO_HEIGHT(info)) {
     gst_video_frame_unmap(&mapped);
     throw Error(ErrorKind::format,
                 "An input buffer's video meta and the caps differ in size; put videoconvert "
                 "in front",
                 std::to_string(width) + "x" + std::to_string(height) + " against " +
-                    std::to_string(frame.width) + "x" + std::to_string(frame.height));
+                    std::to_string(GST_VIDEO_INFO_WIDTH(info)) + "x" +
+                    std::to_string(GST_VIDEO_INFO_HEIGHT(info)));
   }
-  gst_livepeer_frame_get_rgb(&mapped, frame.pixels.data());
-  if (!alpha.empty()) gst_livepeer_frame_get_alpha(&mapped, alpha.data());
+  self->internals->negotiated.reader->read(mapped, frame, alpha);
   gst_video_frame_unmap(&mapped);
   if (!alpha.empty())
-    gst_livepeer_fill_transparent(frame.pixels.data(), alpha.data(), frame.width, frame.height);
+    gst_livepeer_fill_transparent(frame.pixels.data(), alpha.data(), gsize(frame.samples.bytes),
+                                  frame.width, frame.height);
 }
 
 /// Timestamps, flags and metas of a buffer, and nothing that holds its memory.
@@ -168,7 +167,7 @@ GstFlowReturn submit_input_buffer(GstBaseTransform *trans, gboolean discont, Gst
         GST_ELEMENT(self),
         Error(ErrorKind::format,
               "What arrives is not decoded video; put a decoder in front of livepeerupscale, as in "
-              "decodebin ! videoconvert ! livepeerupscale",
+              "decodebin ! livepeerupscale",
               "a buffer came before any caps"));
     return GST_FLOW_NOT_NEGOTIATED;
   }

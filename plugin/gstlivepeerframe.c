@@ -66,33 +66,40 @@ void gst_livepeer_frame_set_alpha(GstVideoFrame *frame, const guint8 *alpha) {
 
 /* Takes over the colour of pixel @from for pixel @to where that is a shorter way to a visible one.
  */
-static void propagate(guint8 *rgb, guint16 *distance, gsize to, gsize from) {
+static void propagate(guint8 *rgb, gsize size, guint16 *distance, gsize to, gsize from) {
   if (distance[from] < FAR && distance[from] + 1 < distance[to]) {
     distance[to] = distance[from] + 1;
-    memcpy(rgb + to * 3, rgb + from * 3, 3);
+    memcpy(rgb + to * size, rgb + from * size, size);
   }
 }
 
-void gst_livepeer_fill_transparent(guint8 *rgb, const guint8 *alpha, gint width, gint height) {
-  const gsize w = (gsize)width, h = (gsize)height;
-  guint16 *distance;
+void gst_livepeer_fill_transparent(guint8 *rgb, const guint8 *alpha, gsize bytes, gint width,
+                                   gint height) {
+  const gsize w = (gsize)width, h = (gsize)height, size = 3 * bytes;
+  guint16 *distance = g_new(guint16, w * h);
+  gboolean any = FALSE;
 
-  if (memchr(alpha, 0, w * h) == NULL) return;
-  distance = g_new(guint16, w * h);
-  for (gsize i = 0; i < w * h; i++) distance[i] = alpha[i] ? 0 : FAR;
+  for (gsize i = 0; i < w * h; i++) {
+    distance[i] = alpha[i * bytes] || alpha[(i + 1) * bytes - 1] ? 0 : FAR;
+    any = any || distance[i] != 0;
+  }
+  if (!any) {
+    g_free(distance);
+    return;
+  }
   /* A distance transform in two sweeps that carries colours along. */
   for (gsize y = 0; y < h; y++) {
     for (gsize x = 0; x < w; x++) {
       const gsize i = y * w + x;
-      if (x > 0) propagate(rgb, distance, i, i - 1);
-      if (y > 0) propagate(rgb, distance, i, i - w);
+      if (x > 0) propagate(rgb, size, distance, i, i - 1);
+      if (y > 0) propagate(rgb, size, distance, i, i - w);
     }
   }
   for (gsize y = h; y-- > 0;) {
     for (gsize x = w; x-- > 0;) {
       const gsize i = y * w + x;
-      if (x + 1 < w) propagate(rgb, distance, i, i + 1);
-      if (y + 1 < h) propagate(rgb, distance, i, i + w);
+      if (x + 1 < w) propagate(rgb, size, distance, i, i + 1);
+      if (y + 1 < h) propagate(rgb, size, distance, i, i + w);
     }
   }
   g_free(distance);

@@ -4,7 +4,7 @@
 
 G_BEGIN_DECLS
 
-/* Between a mapped video frame of any of the element's formats and pixels without padding:
+/* Between a mapped video frame of a format of 8-bit RGB and pixels without padding:
  * @rgb holds 3 bytes and @alpha 1 byte for each pixel, row by row. */
 
 void gst_livepeer_frame_get_rgb(const GstVideoFrame *frame, guint8 *rgb);
@@ -17,8 +17,10 @@ void gst_livepeer_frame_get_alpha(const GstVideoFrame *frame, guint8 *alpha);
 /** The frame's format must have alpha. */
 void gst_livepeer_frame_set_alpha(GstVideoFrame *frame, const guint8 *alpha);
 
-/** Gives every pixel of zero alpha the colour of a visible one near it, so that no filter can mix
- * invisible colours into edges. Leaves a frame without visible pixels as it is. */
-void gst_livepeer_fill_transparent(guint8 *rgb, const guint8 *alpha, gint width, gint height);
+/** Each number has @bytes, 1 or 2. Gives every pixel of zero alpha the colour of a visible one near
+ * it, so that no filter can mix invisible colours into edges. Leaves a frame without visible pixels
+ * as it is. */
+void gst_livepeer_fill_transparent(guint8 *rgb, const guint8 *alpha, gsize bytes, gint width,
+                                   gint height);
 
 G_END_DECLS

@@ -57,7 +57,8 @@ void check_video(GstLivepeerUpscale *self, const GstVideoInfo *info) {
                 "max-pixels",
                 std::to_string(width) + "x" + std::to_string(height) + " are " +
                     std::to_string(pixels) + " pixels, max-pixels is " + std::to_string(limit));
-  if (auto session = gst_livepeer_upscale_session(self)) session->check_memory(width, height);
+  if (auto session = gst_livepeer_upscale_session(self))
+    session->check_memory(width, height, gst_livepeer_is_8_bit_rgb(info->finfo) ? 1 : 2);
 }
 
 /// Bounds of the sides come from the templates; those of a frame in bytes are GStreamer's own.
@@ -84,6 +85,11 @@ gboolean set_caps(GstBaseTransform *trans, GstCaps *in_caps, GstCaps *out_caps) 
   try {
     negotiated = described(in_caps, out_caps);
     check_video(self, &negotiated.in);
+    const unsigned n_threads = internals->settings.get().limits.n_threads;
+    negotiated.out.colorimetry = negotiated.in.colorimetry;
+    negotiated.out.chroma_site = negotiated.in.chroma_site;
+    negotiated.reader = std::make_shared<const PixelReader>(negotiated.in, n_threads);
+    negotiated.writer = std::make_shared<const PixelWriter>(negotiated.out, n_threads);
   } catch (...) {
     CapsPtr &refused = internals->sink.refused;
     if (!refused || !gst_caps_is_equal(refused.get(), in_caps))

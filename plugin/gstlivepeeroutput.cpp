@@ -18,6 +18,8 @@ using livepeer::JobResult;
 namespace {
 
 constexpr int kFactor = GST_LIVEPEER_UPSCALE_FACTOR;
+constexpr GstVideoFormat kGray16 =
+    G_BYTE_ORDER == G_LITTLE_ENDIAN ? GST_VIDEO_FORMAT_GRAY16_LE : GST_VIDEO_FORMAT_GRAY16_BE;
 constexpr int kBlur = 32;  // a blurred frame keeps one sample in so many input pixels each way
 
 /// What is shown for a frame.
@@ -37,10 +39,29 @@ void scale(ScalerPtr &scaler, GstVideoFormat format, int in_width, int in_height
                     std::to_string(width) + "x" + std::to_string(height));
 }
 
+/// One number a pixel.
+GstVideoFormat plane_format(const Frame &frame) {
+  return frame.samples.bytes == 1 ? GST_VIDEO_FORMAT_GRAY8 : kGray16;
+}
+
 std::shared_ptr<Frame> scaled(ScalerPtr &scaler, const Frame &in, int width, int height) {
-  auto out = std::make_shared<Frame>(width, height);
-  scale(scaler, GST_VIDEO_FORMAT_RGB, in.width, in.height, in.pixels.data(), width, height,
-        out->pixels.data());
+  auto out = std::make_shared<Frame>(width, height, in.samples);
+  if (in.samples.bytes == 1) {
+    scale(scaler, GST_VIDEO_FORMAT_RGB, in.width, in.height, in.pixels.data(), width, height,
+          out->pixels.data());
+    return out;
+  }
+  // GStreamer knows no RGB of 16 bits without alpha.
+  std::vector<guint16> from(size_t(in.width) * size_t(in.height));
+  std::vector<guint16> to(size_t(width) * size_t(height));
+  for (size_t c = 0; c < 3; ++c) {
+    const auto *numbers = in.row<guint16>(0);
+    for (size_t i = 0; i < from.size(); ++i) from[i] = numbers[3 * i + c];
+    scale(scaler, kGray16, in.width, in.height, reinterpret_cast<const guint8 *>(from.data()),
+          width, height, reinterpret_cast<guint8 *>(to.data()));
+    auto *scaled = out->row<guint16>(0);
+    for (size_t i = 0; i < to.size(); ++i) scaled[3 * i + c] = to[i];
+  }
   return out;
 }
 
@@ -110,23 +131,26 @@ Picture choose_picture(TaskState &task, const Pending &pending, const JobResult 
 }
 
 /// The input's alpha, scaled; opaque stays opaque.
-std::vector<guint8> scaled_alpha(GstLivepeerUpscale *self, const std::vector<guint8> &alpha) {
-  const GstVideoInfo *info = &self->internals->negotiated.in;
-  const gint width = GST_VIDEO_INFO_WIDTH(info), height = GST_VIDEO_INFO_HEIGHT(info);
+std::vector<guint8> scaled_alpha(TaskState &task, const Pending &pending) {
+  const std::vector<guint8> &alpha = pending.alpha;
+  const Frame &low_res = pending.job->request().low_res;
+  const int width = low_res.width, height = low_res.height;
+  const auto bytes = size_t(low_res.samples.bytes);
   std::vector<guint8> result(alpha.size() * kFactor * kFactor);
-  if (std::all_of(alpha.begin(), alpha.end(), [&](guint8 a) { return a == alpha[0]; })) {
-    std::fill(result.begin(), result.end(), alpha[0]);
+  // All pixels are equal where each is equal to the next one.
+  if (std::equal(alpha.begin(), alpha.end() - ptrdiff_t(bytes), alpha.begin() + ptrdiff_t(bytes))) {
+    for (size_t i = 0; i < result.size(); ++i) result[i] = alpha[i % bytes];
     return result;
   }
-  scale(self->internals->task.scalers.alpha, GST_VIDEO_FORMAT_GRAY8, width, height, alpha.data(),
-        width * kFactor, height * kFactor, result.data());
+  scale(task.scalers.alpha, plane_format(low_res), width, height, alpha.data(), width * kFactor,
+        height * kFactor, result.data());
   return result;
 }
 
 void write_picture(GstLivepeerUpscale *self, const Pending &pending, const Frame &picture,
                    GstBuffer *output) {
   std::vector<guint8> alpha;
-  if (!pending.alpha.empty()) alpha = scaled_alpha(self, pending.alpha);
+  if (!pending.alpha.empty()) alpha = scaled_alpha(self->internals->task, pending);
   GstVideoFrame frame;
   if (!gst_video_frame_map(&frame, &self->internals->negotiated.out, output, GST_MAP_WRITE))
     throw Error(ErrorKind::failed, "An output buffer cannot be written",
@@ -137,8 +161,7 @@ void write_picture(GstLivepeerUpscale *self, const Pending &pending, const Frame
     throw Error(ErrorKind::failed, "An output buffer has another size than the picture",
                 "its video meta, of the buffer that downstream's pool gave, differs from the caps");
   }
-  gst_livepeer_frame_set_rgb(&frame, picture.pixels.data());
-  if (!alpha.empty()) gst_livepeer_frame_set_alpha(&frame, alpha.data());
+  self->internals->negotiated.writer->write(picture, alpha, &frame);
   gst_video_frame_unmap(&frame);
 }
 

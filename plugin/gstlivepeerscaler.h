@@ -10,7 +10,7 @@ typedef struct _GstLivepeerScaler GstLivepeerScaler;
 
 /**
  * gst_livepeer_scaler_new:
- * @format: %GST_VIDEO_FORMAT_RGB or %GST_VIDEO_FORMAT_GRAY8
+ * @format: %GST_VIDEO_FORMAT_RGB, or one of %GST_VIDEO_FORMAT_GRAY8 and GRAY16
  *
  * Returns: (transfer full) (nullable): a scaler, to be freed with gst_livepeer_scaler_free(); NULL
  * where GStreamer cannot convert between the sizes

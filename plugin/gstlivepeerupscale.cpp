@@ -7,26 +7,26 @@
  * cannot give. The model is the one that comes with the plugin, or a snapshot folder of a diffusers
  * upscaling pipeline. A prompt may say what the picture shows or how it should look.
  *
- * The element takes 8-bit RGB, with or without alpha, and gives exactly four times the size. It
- * does not convert colours (put videoconvert around it), scale to other sizes (put videoscale or
- * videocrop around it), or take interlaced or high-dynamic-range video (put deinterlace in front).
- * Timestamps are never touched, and a frame leaves as soon as it is finished. A model takes its
- * time: without `max-in-flight` above 1 the rest of the pipeline waits meanwhile. With a live
- * source, `late-policy` says what becomes of frames that cannot be ready in time, `latency` how
- * long the sinks wait for them (0: as long as the model is measured to take; applications then have
- * to handle LATENCY messages, as gst-launch-1.0 does), and a queue in front keeps the source from
- * losing frames. An engine that fails in mid-stream ends it, unless `fallback` says to go on with
- * plainly scaled frames.
+ * The element takes RGB, YUV and grey of 8 to 16 bits, with or without alpha, and gives exactly
+ * four times the size in the same format and colours. It does not scale to other sizes (put
+ * videoscale or videocrop around it), or take interlaced or high-dynamic-range video (put
+ * deinterlace in front). Timestamps are never touched, and a frame leaves as soon as it is
+ * finished. A model takes its time: without `max-in-flight` above 1 the rest of the pipeline waits
+ * meanwhile. With a live source, `late-policy` says what becomes of frames that cannot be ready in
+ * time, `latency` how long the sinks wait for them (0: as long as the model is measured to take;
+ * applications then have to handle LATENCY messages, as gst-launch-1.0 does), and a queue in front
+ * keeps the source from losing frames. An engine that fails in mid-stream ends it, unless
+ * `fallback` says to go on with plainly scaled frames.
  *
  * ## Example launch lines
  * |[
- * gst-launch-1.0 filesrc location=examples/samples/cat.png ! pngdec ! videoconvert \
+ * gst-launch-1.0 filesrc location=examples/samples/cat.png ! pngdec \
  *   ! livepeerupscale safety-check=false ! pngenc ! filesink location=out.png
  * ]| Upscales a picture.
  * |[
- * gst-launch-1.0 videotestsrc num-buffers=10 ! video/x-raw,width=80,height=60 ! videoconvert \
+ * gst-launch-1.0 videotestsrc num-buffers=10 ! video/x-raw,format=I420,width=80,height=60 \
  *   ! livepeerupscale safety-check=false steps=1 prompt=sharp \
- *   ! videoconvert ! vp8enc deadline=1 ! webmmux ! filesink location=out.webm
+ *   ! vp8enc deadline=1 ! webmmux ! filesink location=out.webm
  * ]| Upscales a test clip, with a prompt.
  */
 #include <tuple>

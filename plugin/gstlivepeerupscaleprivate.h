@@ -12,6 +12,7 @@
 #include "gstlivepeerframe.h"
 #include "gstlivepeerlive.h"
 #include "gstlivepeerload.h"
+#include "gstlivepeerpixels.h"
 #include "gstlivepeerscaler.h"
 #include "gstlivepeersettings.h"
 #include "gstlivepeerupscale.h"
@@ -64,6 +65,8 @@ struct Shared {
 /// What is fixed between two caps events.
 struct Negotiated {
   GstVideoInfo in, out;
+  std::shared_ptr<const PixelReader> reader;  // for the sink side
+  std::shared_ptr<const PixelWriter> writer;  // for the task
 };
 
 struct SinkState {

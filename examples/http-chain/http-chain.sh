@@ -15,7 +15,7 @@ fi
 exec 3> >(exec curl --fail --silent --show-error --header 'Expect:' --upload-file - "$2")
 curl=$!
 gst-launch-1.0 souphttpsrc location="$1" ! decodebin name=d webmmux name=m streamable=true ! fdsink fd=3 \
-  d. ! queue ! videoconvert ! ${UPSCALE:-livepeerupscale safety-check=false} \
+  d. ! queue ! ${UPSCALE:-livepeerupscale safety-check=false} \
   ! videoconvert ! vp8enc deadline=1 cpu-used=8 threads=2 target-bitrate=6000000 ! m. $sound || {
   kill "$curl" 2>/dev/null || true  # breaks the PUT off, so that half a clip is not taken for a whole
   exit 1

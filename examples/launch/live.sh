@@ -4,6 +4,6 @@
 # pipeline's latency is what the model is measured to take.
 set -eu
 exec gst-launch-1.0 videotestsrc is-live=true pattern=ball num-buffers="${FRAMES:-250}" \
-  ! video/x-raw,width=160,height=90,framerate=25/1 ! videoconvert ! queue \
+  ! video/x-raw,format=I420,width=160,height=90,framerate=25/1 ! queue \
   ! ${UPSCALE:-livepeerupscale safety-check=false late-policy=scale max-in-flight=4} \
   ! queue ! videoconvert ! ${1:-autovideosink}

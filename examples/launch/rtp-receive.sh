@@ -3,5 +3,5 @@
 set -eu
 exec gst-launch-1.0 -e udpsrc port="$1" caps="application/x-rtp,media=video,encoding-name=JPEG,payload=26,clock-rate=90000" \
   ! rtpjitterbuffer latency=200 ! rtpjpegdepay ! jpegdec ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=600 \
-  ! videoconvert ! ${UPSCALE:-livepeerupscale safety-check=false} \
+  ! ${UPSCALE:-livepeerupscale safety-check=false} \
   ! videoconvert ! vp8enc deadline=1 cpu-used=8 threads=2 target-bitrate=6000000 ! webmmux ! filesink location="$2"

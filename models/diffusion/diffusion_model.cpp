@@ -172,28 +172,29 @@ std::optional<int> DiffusionModel::receptive_radius(const UpscaleSettings &setti
              *pipeline_.components().vae->receptive_radius());
 }
 
-uint64_t DiffusionModel::bytes_of_frame(int width, int height) const {
+uint64_t DiffusionModel::bytes_of_frame(int width, int height, int sample_bytes) const {
   const auto channels = uint64_t(pipeline_.components().vae->latent_channels());
   // The frames (the result of the one before may still be on its way) and the noise; where tiles
   // are blended, also latents and the picture in float32.
   const uint64_t noise = sizeof(float) * (channels + 3);
   const uint64_t blended = bounded() ? 0 : sizeof(float) * (4 * channels + 3 * 48);
-  return uint64_t(width) * uint64_t(height) * (3 + 2 * 48 + noise + blended);
+  const uint64_t frames = uint64_t(sample_bytes) * (3 + 2 * 48);
+  return uint64_t(width) * uint64_t(height) * (frames + noise + blended);
 }
 
-int DiffusionModel::tile_size(int width, int height, const Limits &limits) const {
+int DiffusionModel::tile_size(int width, int height, int sample_bytes, const Limits &limits) const {
   if (limits.tile_size > 0) return int(limits.tile_size);
   const uint64_t budget = limits.memory_budget > 0 ? limits.memory_budget : automatic_budget_;
-  const uint64_t used = std::min(bytes_of_frame(width, height), budget / 8 * 7);
+  const uint64_t used = std::min(bytes_of_frame(width, height, sample_bytes), budget / 8 * 7);
   const double side = std::sqrt(double(budget - used) / double(info_.bytes_per_pixel));
   return std::clamp(int(side) / 8 * 8, 64, 1 << 16);
 }
 
-DiffusionModel::Plan DiffusionModel::make_plan(int width, int height, const Rect &region,
-                                               const UpscaleSettings &settings,
+DiffusionModel::Plan DiffusionModel::make_plan(int width, int height, int sample_bytes,
+                                               const Rect &region, const UpscaleSettings &settings,
                                                const Limits &limits) const {
   const auto &parts = pipeline_.components();
-  const int size = tile_size(width, height, limits);
+  const int size = tile_size(width, height, sample_bytes, limits);
   Plan plan;
   if (!bounded()) {
     const int overlap = limits.tile_overlap > 0 ? int(limits.tile_overlap) : size / 4;
@@ -213,10 +214,11 @@ DiffusionModel::Plan DiffusionModel::make_plan(int width, int height, const Rect
   return plan;
 }
 
-uint64_t DiffusionModel::memory_estimate(int width, int height, const Limits &limits) const {
-  const auto size = uint64_t(tile_size(width, height, limits));
+uint64_t DiffusionModel::memory_estimate(int width, int height, int sample_bytes,
+                                         const Limits &limits) const {
+  const auto size = uint64_t(tile_size(width, height, sample_bytes, limits));
   const uint64_t pixels = std::min(uint64_t(width) * uint64_t(height), size * size);
-  return bytes_of_frame(width, height) + pixels * info_.bytes_per_pixel;
+  return bytes_of_frame(width, height, sample_bytes) + pixels * info_.bytes_per_pixel;
 }
 
 PipelineNoise DiffusionModel::noise_for(uint64_t seed, int64_t height, int64_t width) {
@@ -246,7 +248,7 @@ Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
     const int multiple = bounded() ? 1 : unet_multiple;
     const int width = round_up(low_res.width, multiple);
     const int height = round_up(low_res.height, multiple);
-    const Plan plan = make_plan(width, height, region, settings, limits);
+    const Plan plan = make_plan(width, height, low_res.samples.bytes, region, settings, limits);
     PipelineNoise noise = noise_for(settings.seed, height, width);
     if (!(noise_shift == Shift{})) {
       const std::vector<int64_t> shift = {noise_shift.y, noise_shift.x};
@@ -254,7 +256,7 @@ Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
       noise.latents = noise.latents.roll(shift, {2, 3});
     }
 
-    Frame result(region.width * 4, region.height * 4);
+    Frame result(region.width * 4, region.height * 4, low_res.samples);
     size_t finished = 0;
     for (const Tile &tile : plan.tiles) {
       Progress tile_progress([&](double fraction, const std::string &what) {

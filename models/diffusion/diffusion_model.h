@@ -34,17 +34,18 @@ class DiffusionModel : public UpscaleModel {
   Frame upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
                 const Shift &noise_shift, const Limits &limits, Progress &progress) override;
   std::optional<int> receptive_radius(const UpscaleSettings &settings) const override;
-  uint64_t memory_estimate(int width, int height, const Limits &limits) const override;
+  uint64_t memory_estimate(int width, int height, int sample_bytes,
+                           const Limits &limits) const override;
   bool has_safety_checker() const override { return safety_checker_ != nullptr; }
   SafetyVerdict check_safety(const Frame &high_res) override;
 
  private:
   struct Plan;
-  Plan make_plan(int width, int height, const Rect &region, const UpscaleSettings &settings,
-                 const Limits &limits) const;
+  Plan make_plan(int width, int height, int sample_bytes, const Rect &region,
+                 const UpscaleSettings &settings, const Limits &limits) const;
   bool bounded() const;
-  uint64_t bytes_of_frame(int width, int height) const;
-  int tile_size(int width, int height, const Limits &limits) const;
+  uint64_t bytes_of_frame(int width, int height, int sample_bytes) const;
+  int tile_size(int width, int height, int sample_bytes, const Limits &limits) const;
   PipelineNoise noise_for(uint64_t seed, int64_t height, int64_t width);
   ResolvedSettings resolve_afresh(const UpscaleSettings &settings) const;
   void limit_noise_level(ResolvedSettings &settings) const;

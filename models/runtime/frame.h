@@ -6,19 +6,47 @@
 
 namespace livepeer {
 
-/// 8-bit RGB, row major, 3 bytes a pixel, no padding between rows. Owns its pixels, so that a job
-/// never touches memory of the pipeline.
+/// What the numbers of a frame are.
+struct Samples {
+  int bytes = 1;      ///< of one number: 1, or 2 in the machine's order
+  float lowest = 0;   ///< what 0 stands for, and the largest number; black is 0 and white 1, beyond
+  float highest = 1;  ///< them lies what a video signal holds and a screen does not show
+
+  int largest() const { return bytes == 1 ? 255 : 65535; }
+  float step() const { return (highest - lowest) / float(largest()); }
+};
+
+inline bool operator==(const Samples &a, const Samples &b) {
+  return a.bytes == b.bytes && a.lowest == b.lowest && a.highest == b.highest;
+}
+
+/// RGB, row major, no padding between pixels or rows. Owns its pixels, so that a job never touches
+/// memory of the pipeline.
 struct Frame {
   int width = 0;
   int height = 0;
+  Samples samples;
   std::vector<uint8_t> pixels;
 
   Frame() = default;
-  Frame(int w, int h) : width(w), height(h), pixels(size_t(w) * size_t(h) * 3) {}
+  Frame(int w, int h, Samples s = {})
+      : width(w), height(h), samples(s), pixels(size_t(w) * size_t(h) * pixel_bytes()) {}
   bool empty() const { return pixels.empty(); }
-  const uint8_t *row(int y) const { return pixels.data() + size_t(y) * size_t(width) * 3; }
-  uint8_t *row(int y) { return pixels.data() + size_t(y) * size_t(width) * 3; }
+  size_t pixel_bytes() const { return size_t(samples.bytes) * 3; }
+  /// T is the type of the numbers; uint8_t also counts in bytes.
+  template <typename T = uint8_t>
+  const T *row(int y) const {
+    return reinterpret_cast<const T *>(pixels.data() + size_t(y) * size_t(width) * pixel_bytes());
+  }
+  template <typename T = uint8_t>
+  T *row(int y) {
+    return reinterpret_cast<T *>(pixels.data() + size_t(y) * size_t(width) * pixel_bytes());
+  }
 };
+
+/// What a screen shows of a frame, in one byte a number: `frame` itself where that is what it
+/// holds, else a copy in `made`.
+const Frame &in_8_bits(const Frame &frame, Frame &made);
 
 /// A rectangle in pixels of the low-resolution frame.
 struct Rect {

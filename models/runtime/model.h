@@ -56,11 +56,11 @@ class UpscaleModel {
   /// Replaces what the model cannot do by what comes nearest, and notes it.
   virtual ResolvedSettings resolve(const UpscaleSettings &settings) const = 0;
 
-  /// Upscales `region` of `low_res`; the result is 4x the region. The pixels around the region are
-  /// used as context, and with a bounded receptive_radius() the result equals, byte for byte, that
-  /// part of the whole frame's. The noise is displaced by `noise_shift`, wrapping around. Throws
-  /// Error, also where the networks' numbers are not finite; Error{cancelled} within one step of
-  /// progress.cancel().
+  /// Upscales `region` of `low_res`; the result is 4x the region, in the same samples. The pixels
+  /// around the region are used as context, and with a bounded receptive_radius() the result
+  /// equals, byte for byte, that part of the whole frame's. The noise is displaced by
+  /// `noise_shift`, wrapping around. Throws Error, also where the networks' numbers are not finite;
+  /// Error{cancelled} within one step of progress.cancel().
   virtual Frame upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
                         const Shift &noise_shift, const Limits &limits, Progress &progress) = 0;
 
@@ -68,11 +68,13 @@ class UpscaleModel {
   /// settings; nullopt: everywhere (only whole frames are exact then).
   virtual std::optional<int> receptive_radius(const UpscaleSettings &settings) const = 0;
 
-  /// Bytes that one frame of this size needs beyond the weights, with tiles as `limits` allow.
-  virtual uint64_t memory_estimate(int width, int height, const Limits &limits) const = 0;
+  /// Bytes that one frame of this size, with numbers of `sample_bytes`, needs beyond the weights,
+  /// with tiles as `limits` allow.
+  virtual uint64_t memory_estimate(int width, int height, int sample_bytes,
+                                   const Limits &limits) const = 0;
 
   virtual bool has_safety_checker() const = 0;
-  /// Of a picture, or of the input where that is all there is to show.
+  /// Of a picture in 8 bits, or of the input where that is all there is to show.
   virtual SafetyVerdict check_safety(const Frame &picture) = 0;
 };
 

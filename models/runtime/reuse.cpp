@@ -11,18 +11,20 @@ constexpr int kBlock = 16;  // side of the squares that are compared, low-resolu
 
 int blocks(int size) { return (size + kBlock - 1) / kBlock; }
 
+template <typename T>
 bool block_changed(const Frame &a, const Frame &b, int bx, int by, double threshold) {
   const int x = bx * kBlock, y = by * kBlock;
   const int width = std::min(kBlock, a.width - x), height = std::min(kBlock, a.height - y);
-  const size_t bytes = size_t(width) * 3;
+  const size_t count = size_t(width) * 3;
   int64_t sum = 0;
   for (int row = y; row < y + height; ++row) {
-    const uint8_t *p = a.row(row) + size_t(x) * 3, *q = b.row(row) + size_t(x) * 3;
-    if (std::memcmp(p, q, bytes) == 0) continue;
+    const T *p = a.row<T>(row) + size_t(x) * 3, *q = b.row<T>(row) + size_t(x) * 3;
+    if (std::memcmp(p, q, count * sizeof(T)) == 0) continue;
     if (threshold <= 0) return true;
-    for (size_t i = 0; i < bytes; ++i) sum += std::abs(int(p[i]) - int(q[i]));
+    for (size_t i = 0; i < count; ++i) sum += std::abs(int(p[i]) - int(q[i]));
   }
-  return double(sum) > threshold * double(bytes) * height;
+  const double range = double(a.samples.highest) - double(a.samples.lowest);
+  return double(sum) * (range * 255 / a.samples.largest()) > threshold * double(count) * height;
 }
 
 bool touch(const Rect &a, const Rect &b) {
@@ -57,17 +59,17 @@ ReusePlan ReuseState::plan(const JobRequest &request, std::optional<int> radius)
   const Frame &frame = request.low_res;
   ReusePlan plan;
   if (!high_res_ || request.reuse_threshold < 0 || frame.width != low_res_.width ||
-      frame.height != low_res_.height || !(request.settings == settings_) ||
-      !(request.noise_shift == noise_shift_))
+      frame.height != low_res_.height || !(frame.samples == low_res_.samples) ||
+      !(request.settings == settings_) || !(request.noise_shift == noise_shift_))
     return plan;
   plan.whole_frame = false;
+  const auto changed = frame.samples.bytes == 1 ? block_changed<uint8_t> : block_changed<uint16_t>;
 
   // Runs of changed blocks, row by row; few runs whatever the picture.
   for (int by = 0; by < blocks(frame.height); ++by) {
     for (int bx = 0; bx < blocks(frame.width);) {
       const int first = bx;
-      while (bx < blocks(frame.width) &&
-             block_changed(low_res_, frame, bx, by, request.reuse_threshold))
+      while (bx < blocks(frame.width) && changed(low_res_, frame, bx, by, request.reuse_threshold))
         ++bx;
       if (bx > first) {
         if (!radius) return {};
@@ -95,15 +97,16 @@ std::shared_ptr<const Frame> ReuseState::compose(const JobRequest &request,
                                                  const std::vector<Rect> &regions,
                                                  const std::vector<Frame> &parts) {
   auto result = std::make_shared<Frame>(*high_res_);
+  const size_t pixel = result->pixel_bytes();
   for (size_t i = 0; i < regions.size(); ++i) {
     const Rect &r = regions[i];
     for (int y = 0; y < r.height * 4; ++y)
-      std::memcpy(result->row(r.y * 4 + y) + size_t(r.x) * 12, parts[i].row(y),
-                  size_t(r.width) * 12);
+      std::memcpy(result->row(r.y * 4 + y) + size_t(r.x) * 4 * pixel, parts[i].row(y),
+                  size_t(r.width) * 4 * pixel);
     // Only what was computed becomes the new reference, so small differences cannot add up.
     for (int y = r.y; y < r.y + r.height; ++y)
-      std::memcpy(low_res_.row(y) + size_t(r.x) * 3, request.low_res.row(y) + size_t(r.x) * 3,
-                  size_t(r.width) * 3);
+      std::memcpy(low_res_.row(y) + size_t(r.x) * pixel,
+                  request.low_res.row(y) + size_t(r.x) * pixel, size_t(r.width) * pixel);
   }
   high_res_ = result;
   return result;

@@ -15,8 +15,8 @@ class SafetyHold {
  public:
   using nanoseconds = std::chrono::nanoseconds;
 
-  /// The verdict that holds for a frame whose own is `verdict`. `time` is its place in the stream;
-  /// without one a frame counts as 40 ms.
+  /// The verdict that holds for a frame, in 8 bits, whose own is `verdict`. `time` is its place in
+  /// the stream; without one a frame counts as 40 ms.
   SafetyVerdict apply(SafetyVerdict verdict, const Frame &low_res, std::optional<nanoseconds> time);
   void forget() { *this = {}; }
 

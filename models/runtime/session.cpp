@@ -75,10 +75,10 @@ SessionStats Session::stats() const {
   return stats;
 }
 
-void Session::check_memory(int width, int height) const {
+void Session::check_memory(int width, int height, int sample_bytes) const {
   const std::shared_ptr<UpscaleModel> model = this->model();
   if (!model) return;
-  const uint64_t needed = model->memory_estimate(width, height, limits_);
+  const uint64_t needed = model->memory_estimate(width, height, sample_bytes, limits_);
   const uint64_t allowed = limits_.memory_budget
                                ? limits_.memory_budget
                                : (model->device() == "cpu" ? available_memory() : 0);
@@ -210,8 +210,10 @@ JobResult Session::work(Job &job) {
 }
 
 Shift Session::follow(const Frame &low_res) {
-  const Shift moved = estimate_shift(last_low_res_, low_res);
-  last_low_res_ = low_res;
+  Frame made;
+  const Frame &seen = in_8_bits(low_res, made);
+  const Shift moved = estimate_shift(last_low_res_, seen);
+  last_low_res_ = seen;
   noise_shift_ = {(noise_shift_.x + moved.x) % low_res.width,
                   (noise_shift_.y + moved.y) % low_res.height};
   return noise_shift_;
@@ -259,7 +261,7 @@ JobResult Session::infer(Job &job, const JobRequest &request) {
   result.inferred = plan.whole_frame || !plan.regions.empty();
   result.reused = !plan.whole_frame;
   if (plan.whole_frame) {
-    check_memory(low_res.width, low_res.height);
+    check_memory(low_res.width, low_res.height, low_res.samples.bytes);
     temporal_.forget();  // before the next picture takes as much memory
     const Rect all{0, 0, low_res.width, low_res.height};
     result.high_res = std::make_shared<Frame>(upscale(job, request, all, result));
@@ -288,9 +290,11 @@ void Session::check(const JobRequest &request, const Frame &picture, JobResult &
                   "safety-check was turned on while running, but the model was opened without a "
                   "checker; turn it on before the start");
     const bool known = result.outcome == JobResult::Outcome::done && !result.inferred;
-    const SafetyVerdict verdict = known ? last_safety_ : model->check_safety(picture);
+    Frame made;
+    const SafetyVerdict verdict =
+        known ? last_safety_ : model->check_safety(in_8_bits(picture, made));
     if (result.outcome == JobResult::Outcome::done) last_safety_ = verdict;
-    result.safety = safety_hold_.apply(verdict, request.low_res, request.time);
+    result.safety = safety_hold_.apply(verdict, in_8_bits(request.low_res, made), request.time);
   } catch (...) {
     result.unchecked = current_error("checking a frame");
     // What was made is not reused: it would have to be checked first.
@@ -300,8 +304,9 @@ void Session::check(const JobRequest &request, const Frame &picture, JobResult &
 
 Frame Session::upscale(Job &job, const JobRequest &request, const Rect &region, JobResult &result) {
   const std::shared_ptr<UpscaleModel> model = this->model();
+  const Frame &low_res = request.low_res;
   try {
-    return model->upscale(request.low_res, region, request.settings, request.noise_shift, limits_,
+    return model->upscale(low_res, region, request.settings, request.noise_shift, limits_,
                           job.progress());
   } catch (const std::bad_alloc &) {
   } catch (const Error &error) {
@@ -312,8 +317,8 @@ Frame Session::upscale(Job &job, const JobRequest &request, const Rect &region, 
   Limits smaller = limits_;
   smaller.tile_size = 0;
   smaller.memory_budget = std::max<uint64_t>(
-      1, model->memory_estimate(request.low_res.width, request.low_res.height, limits_) / 2);
-  return model->upscale(request.low_res, region, request.settings, request.noise_shift, smaller,
+      1, model->memory_estimate(low_res.width, low_res.height, low_res.samples.bytes, limits_) / 2);
+  return model->upscale(low_res, region, request.settings, request.noise_shift, smaller,
                         job.progress());
 }
 

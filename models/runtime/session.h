@@ -56,7 +56,7 @@ class Session {
   SessionStats stats() const;
   /// Throws Error{no_space} with the numbers when a frame of this size needs more memory than it
   /// may take or than there is. Knows nothing, and passes, until the model is loaded.
-  void check_memory(int width, int height) const;
+  void check_memory(int width, int height, int sample_bytes) const;
   /// The weights; null until loaded. Holding it keeps them for the next session.
   std::shared_ptr<UpscaleModel> model() const;
 

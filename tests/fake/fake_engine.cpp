@@ -1,6 +1,7 @@
 #include "fake/fake_engine.h"
 
 #include <algorithm>
+#include <cmath>
 #include <thread>
 
 #include "runtime/error.h"
@@ -51,6 +52,62 @@ void Gate::pass() {
   --stopped_;
 }
 
+namespace {
+
+template <typename T>
+Frame repeated(const Frame &low_res, const Rect &region, int radius, uint64_t added) {
+  Frame out(region.width * 4, region.height * 4, low_res.samples);
+  for (int y = 0; y < region.height; ++y) {
+    for (int x = 0; x < region.width; ++x) {
+      T value[3] = {0, 0, 0};
+      const int cx = region.x + x, cy = region.y + y;
+      for (int ny = std::max(0, cy - radius); ny <= std::min(low_res.height - 1, cy + radius); ++ny)
+        for (int nx = std::max(0, cx - radius); nx <= std::min(low_res.width - 1, cx + radius);
+             ++nx)
+          for (int c = 0; c < 3; ++c) value[c] = std::max(value[c], low_res.row<T>(ny)[nx * 3 + c]);
+      for (int c = 0; c < 3; ++c) value[c] = T(value[c] + added);
+      for (int v = 0; v < 4; ++v)
+        for (int u = 0; u < 4; ++u) std::copy_n(value, 3, out.row<T>(y * 4 + v) + (x * 4 + u) * 3);
+    }
+  }
+  return out;
+}
+
+template <typename T>
+Frame bicubic(const Frame &low_res, const Rect &region) {
+  Frame out(region.width * 4, region.height * 4, low_res.samples);
+  for (int y = 0; y < out.height; ++y) {
+    const std::array<double, 4> down = bicubic_weights(y % 4);
+    for (int x = 0; x < out.width * 3; ++x) {
+      const int pixel = region.x + x / 12, first = pixel - (x / 3 % 4 < 2 ? 2 : 1);
+      const int top = region.y + y / 4 - (y % 4 < 2 ? 2 : 1);
+      const std::array<double, 4> across = bicubic_weights(x / 3 % 4);
+      double sum = 0;
+      for (int v = 0; v < 4; ++v) {
+        const T *row = low_res.row<T>(std::clamp(top + v, 0, low_res.height - 1));
+        for (int u = 0; u < 4; ++u)
+          sum += down[size_t(v)] * across[size_t(u)] *
+                 row[std::clamp(first + u, 0, low_res.width - 1) * 3 + x % 3];
+      }
+      out.row<T>(y)[x] = T(std::clamp(std::round(sum), 0.0, double(low_res.samples.largest())));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::array<double, 4> bicubic_weights(int position) {
+  // How far right of the second of the four pixels.
+  const double beside = (position + 0.5) / 4 - 0.5 + (position < 2 ? 1 : 0);
+  std::array<double, 4> weights;
+  for (size_t tap = 0; tap < 4; ++tap) {
+    const double d = std::abs(double(tap) - 1 - beside);
+    weights[tap] = d < 1 ? (1.5 * d - 2.5) * d * d + 1 : ((-0.5 * d + 2.5) * d - 4) * d + 2;
+  }
+  return weights;
+}
+
 FakeModel::FakeModel(std::string id, std::shared_ptr<FakeEngine> engine)
     : id_(std::move(id)), engine_(std::move(engine)) {
   ++engine_->models_alive;
@@ -98,26 +155,16 @@ Frame FakeModel::upscale(const Frame &low_res, const Rect &region, const Upscale
     for (const char c : settings.prompt) hash = hash * 33 + uint32_t(c);
     added += hash;
   }
+  if (engine_->bicubic)
+    return low_res.samples.bytes == 1 ? bicubic<uint8_t>(low_res, region)
+                                      : bicubic<uint16_t>(low_res, region);
   const int radius = engine_->radius.value_or(0);
-  Frame out(region.width * 4, region.height * 4);
-  for (int y = 0; y < region.height; ++y) {
-    for (int x = 0; x < region.width; ++x) {
-      uint8_t value[3] = {0, 0, 0};
-      const int cx = region.x + x, cy = region.y + y;
-      for (int ny = std::max(0, cy - radius); ny <= std::min(low_res.height - 1, cy + radius); ++ny)
-        for (int nx = std::max(0, cx - radius); nx <= std::min(low_res.width - 1, cx + radius);
-             ++nx)
-          for (int c = 0; c < 3; ++c) value[c] = std::max(value[c], low_res.row(ny)[nx * 3 + c]);
-      for (int c = 0; c < 3; ++c) value[c] = uint8_t(value[c] + added);
-      for (int v = 0; v < 4; ++v)
-        for (int u = 0; u < 4; ++u) std::copy_n(value, 3, out.row(y * 4 + v) + (x * 4 + u) * 3);
-    }
-  }
-  return out;
+  return low_res.samples.bytes == 1 ? repeated<uint8_t>(low_res, region, radius, added)
+                                    : repeated<uint16_t>(low_res, region, radius, added);
 }
 
-uint64_t FakeModel::memory_estimate(int width, int height, const Limits &) const {
-  return uint64_t(width) * uint64_t(height) * 48;
+uint64_t FakeModel::memory_estimate(int width, int height, int sample_bytes, const Limits &) const {
+  return uint64_t(width) * uint64_t(height) * uint64_t(sample_bytes) * 48;
 }
 
 SafetyVerdict FakeModel::check_safety(const Frame &picture) {

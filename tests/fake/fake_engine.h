@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -42,6 +43,7 @@ struct FakeEngine {
   Gate stepping;                                       ///< inside each step
   unsigned default_steps = 1;
   std::optional<int> radius = 0;
+  bool bicubic = false;  ///< enlarge as a model does whose residual is zero, instead of repeating
   std::atomic<bool> prompt_in_pixels{false};  ///< add a hash of the prompt to every value
   std::atomic<bool> has_checker{true};
   std::atomic<double> nsfw_score{0};  ///< flagged above 0.5
@@ -62,6 +64,11 @@ struct FakeEngine {
   std::atomic<int64_t> pixels{0};  ///< low-resolution pixels computed
 };
 
+/// The weights of the four pixels around each of the four positions inside a pixel, by cubic
+/// convolution (a = -0.5), as the embedded models' enlargement has them: of pixel x they weigh
+/// x - 2 .. x + 1 for the first two positions, x - 1 .. x + 2 for the others.
+std::array<double, 4> bicubic_weights(int position);
+
 /// Repeats each pixel 4 x 4 times, plus a value that depends on the seed, so that results tell
 /// which settings made them. With a radius, each pixel is the maximum of its neighbourhood.
 class FakeModel : public UpscaleModel {
@@ -77,7 +84,8 @@ class FakeModel : public UpscaleModel {
   std::optional<int> receptive_radius(const UpscaleSettings &) const override {
     return engine_->radius;
   }
-  uint64_t memory_estimate(int width, int height, const Limits &limits) const override;
+  uint64_t memory_estimate(int width, int height, int sample_bytes,
+                           const Limits &limits) const override;
   bool has_safety_checker() const override { return engine_->has_checker; }
   SafetyVerdict check_safety(const Frame &picture) override;
 

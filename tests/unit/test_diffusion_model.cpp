@@ -340,6 +340,20 @@ TEST(FrameTensor, BytesSurviveTheRoundTrip) {
   EXPECT_EQ(frame.pixels, back.pixels);
 }
 
+TEST(FrameTensor, SixteenBitsSurviveTheRoundTrip) {
+  for (const Samples &samples : {Samples{2, 0, 1}, Samples{2, -1.2F, 2.2F}}) {
+    Frame frame(65536, 1, samples);
+    for (int x = 0; x < 65536; x++)
+      for (int c = 0; c < 3; c++) frame.row<uint16_t>(0)[3 * x + c] = uint16_t(x + 50 * c);
+    const torch::Tensor tensor = to_tensor(frame);
+    EXPECT_FLOAT_EQ(tensor.min().item<float>(), 2 * samples.lowest - 1);
+    EXPECT_FLOAT_EQ(tensor.max().item<float>(), 2 * samples.highest - 1);
+    Frame back(65536, 1, samples);
+    write_pixels(tensor[0], back, 0, 0);
+    EXPECT_EQ(frame.pixels, back.pixels);
+  }
+}
+
 TEST(FrameTensor, WhatIsBeyondTheRangeIsBlackOrWhite) {
   constexpr float infinity = std::numeric_limits<float>::infinity();
   Frame frame(2, 1);
@@ -347,6 +361,12 @@ TEST(FrameTensor, WhatIsBeyondTheRangeIsBlackOrWhite) {
       torch::tensor({1e9F, infinity, -1e9F, -infinity, std::nanf(""), 1.5F}).view({3, 1, 2}), frame,
       0, 0);
   EXPECT_EQ(frame.pixels, (std::vector<uint8_t>{255, 0, 0, 255, 0, 255}));
+  Frame deep(2, 1, {2, -0.5F, 1.5F});
+  write_pixels(torch::tensor({1e9F, -1.F, -1e9F, -infinity, std::nanf(""), 1.F}).view({3, 1, 2}),
+               deep, 0, 0);
+  const auto *numbers = deep.row<uint16_t>(0);
+  EXPECT_EQ(std::vector<uint16_t>(numbers, numbers + 6),
+            (std::vector<uint16_t>{65535, 0, 0, 16384, 0, 49151}));
 }
 
 }  // namespace

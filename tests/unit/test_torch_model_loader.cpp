@@ -105,7 +105,7 @@ TEST(TorchModelLoader, LoadsTheEmbeddedModelWithItsOwnDefaults) {
   const Config index = Config::read(models / "default/model_index.json");
   EXPECT_EQ(settings.steps, index.require<unsigned>("default_num_inference_steps"));
   EXPECT_EQ(settings.noise_level, index.require<int>("default_noise_level"));
-  EXPECT_GT(model->memory_estimate(320, 180, {}), 1000000U);
+  EXPECT_GT(model->memory_estimate(320, 180, 1, {}), 1000000U);
 }
 
 TEST(TorchModelLoader, IdentityFollowsFilesAndPrecision) {
