@@ -22,9 +22,9 @@ GstBaseTransformClass *parent_transform = nullptr;
 /// A latency that can be added to any time without an overflow: 146 years.
 constexpr GstClockTime kMostLatency = GstClockTime(1) << 62;
 
-/// The pixels of a buffer as the engine takes them, and its alpha where it has one.
+/// The pixels of a buffer as the engine takes them; into `pending` goes its alpha where it has one.
 void read_frame(GstLivepeerUpscale *self, GstBuffer *buffer, livepeer::Frame &frame,
-                std::vector<guint8> &alpha) {
+                Pending &pending) {
   GstVideoInfo *info = &self->internals->negotiated.in;
   if (GST_VIDEO_INFO_INTERLACE_MODE(info) == GST_VIDEO_INTERLACE_MODE_MIXED &&
       GST_BUFFER_FLAG_IS_SET(buffer, GST_VIDEO_BUFFER_FLAG_INTERLACED))
@@ -45,11 +45,9 @@ void read_frame(GstLivepeerUpscale *self, GstBuffer *buffer, livepeer::Frame &fr
                     std::to_string(GST_VIDEO_INFO_WIDTH(info)) + "x" +
                     std::to_string(GST_VIDEO_INFO_HEIGHT(info)));
   }
-  self->internals->negotiated.reader->read(mapped, frame, alpha);
+  self->internals->negotiated.reader->read(mapped, frame, pending.alpha);
   gst_video_frame_unmap(&mapped);
-  if (!alpha.empty())
-    gst_livepeer_fill_transparent(frame.pixels.data(), alpha.data(), gsize(frame.samples.bytes),
-                                  frame.width, frame.height);
+  if (!pending.alpha.empty()) pending.hidden = gst_livepeer_hide_transparent(frame, pending.alpha);
 }
 
 /// Timestamps, flags and metas of a buffer, and nothing that holds its memory.
@@ -125,7 +123,7 @@ std::unique_ptr<Pending> take_in(GstLivepeerUpscale *self, GstBuffer *input) {
   const GstClockTime pts = GST_BUFFER_PTS(input);
   auto pending = std::make_unique<Pending>();
   JobRequest request;
-  read_frame(self, input, request.low_res, pending->alpha);
+  read_frame(self, input, request.low_res, *pending);
   pending->input = shell_of(input);
   pending->segment = *segment;
   pending->running_time =

@@ -17,10 +17,4 @@ void gst_livepeer_frame_get_alpha(const GstVideoFrame *frame, guint8 *alpha);
 /** The frame's format must have alpha. */
 void gst_livepeer_frame_set_alpha(GstVideoFrame *frame, const guint8 *alpha);
 
-/** Each number has @bytes, 1 or 2. Gives every pixel of zero alpha the colour of a visible one near
- * it, so that no filter can mix invisible colours into edges. Leaves a frame without visible pixels
- * as it is. */
-void gst_livepeer_fill_transparent(guint8 *rgb, const guint8 *alpha, gsize bytes, gint width,
-                                   gint height);
-
 G_END_DECLS

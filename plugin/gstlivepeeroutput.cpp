@@ -26,6 +26,7 @@ constexpr int kBlur = 32;  // a blurred frame keeps one sample in so many input 
 struct Picture {
   std::shared_ptr<const Frame> frame;  // null: nothing
   guint flags = 0;
+  bool own = true;  // enlarged from this frame's pixels, and sharp
 };
 
 /// `scaler` is made where there is none yet. Throws Error{failed}.
@@ -81,7 +82,7 @@ Picture plain_picture(TaskState &task, const Pending &pending, const JobResult &
   if (result.outcome == JobResult::Outcome::late) {
     flags = GST_LIVEPEER_UPSCALE_LATE;
     if (pending.settings.late_policy == LatePolicy::repeat && task.since_flush.last_shown)
-      return {task.since_flush.last_shown, flags | GST_LIVEPEER_UPSCALE_REUSED};
+      return {task.since_flush.last_shown, flags | GST_LIVEPEER_UPSCALE_REUSED, false};
   }
   return {plainly_scaled(task, pending.job->request().low_res),
           flags | GST_LIVEPEER_UPSCALE_SCALED};
@@ -94,13 +95,13 @@ Picture hidden_picture(TaskState &task, const Pending &pending, SafetyAction act
     case SafetyAction::scale:
       return {plainly_scaled(task, low_res), flags | GST_LIVEPEER_UPSCALE_SCALED};
     case SafetyAction::drop:
-      return {nullptr, flags};
+      return {nullptr, flags, false};
     case SafetyAction::mark:
     case SafetyAction::blur:
     case SafetyAction::error:
       break;
   }
-  return {blurred(task, low_res), flags | GST_LIVEPEER_UPSCALE_SCALED};
+  return {blurred(task, low_res), flags | GST_LIVEPEER_UPSCALE_SCALED, false};
 }
 
 Picture choose_picture(TaskState &task, const Pending &pending, const JobResult &result) {
@@ -147,21 +148,33 @@ std::vector<guint8> scaled_alpha(TaskState &task, const Pending &pending) {
   return result;
 }
 
-void write_picture(GstLivepeerUpscale *self, const Pending &pending, const Frame &picture,
+/// What is shown, with what alpha hid put back.
+std::shared_ptr<const Frame> whole_picture(TaskState &task, const Pending &pending,
+                                           const Picture &shown, const std::vector<guint8> &alpha) {
+  if (!shown.own || pending.hidden.empty()) return shown.frame;
+  auto whole = std::make_shared<Frame>(*shown.frame);
+  gst_livepeer_put_back(
+      *whole, *scaled(task.scalers.hidden, pending.hidden, whole->width, whole->height), alpha);
+  return whole;
+}
+
+void write_picture(GstLivepeerUpscale *self, const Pending &pending, const Picture &shown,
                    GstBuffer *output) {
+  TaskState &task = self->internals->task;
   std::vector<guint8> alpha;
-  if (!pending.alpha.empty()) alpha = scaled_alpha(self->internals->task, pending);
+  if (!pending.alpha.empty()) alpha = scaled_alpha(task, pending);
+  const auto picture = whole_picture(task, pending, shown, alpha);
   GstVideoFrame frame;
   if (!gst_video_frame_map(&frame, &self->internals->negotiated.out, output, GST_MAP_WRITE))
     throw Error(ErrorKind::failed, "An output buffer cannot be written",
                 "gst_video_frame_map failed on the buffer that downstream's pool gave");
-  if (GST_VIDEO_FRAME_WIDTH(&frame) != picture.width ||
-      GST_VIDEO_FRAME_HEIGHT(&frame) != picture.height) {
+  if (GST_VIDEO_FRAME_WIDTH(&frame) != picture->width ||
+      GST_VIDEO_FRAME_HEIGHT(&frame) != picture->height) {
     gst_video_frame_unmap(&frame);
     throw Error(ErrorKind::failed, "An output buffer has another size than the picture",
                 "its video meta, of the buffer that downstream's pool gave, differs from the caps");
   }
-  self->internals->negotiated.writer->write(picture, alpha, &frame);
+  self->internals->negotiated.writer->write(*picture, alpha, &frame);
   gst_video_frame_unmap(&frame);
 }
 
@@ -251,7 +264,7 @@ GstFlowReturn gst_livepeer_upscale_make_output(GstLivepeerUpscale *self, const P
       trans, pending.input.get(), &buffer);
   if (flow != GST_FLOW_OK) return flow;
   BufferPtr owner(buffer);
-  write_picture(self, pending, *picture.frame, buffer);
+  write_picture(self, pending, picture, buffer);
   const GstLivepeerUpscaleMeta *meta = add_meta(self, pending, result, picture.flags, buffer);
   if (pending.settings.upscale.safety_check && !result.unchecked)
     gst_livepeer_add_classification(buffer, result.safety.nsfw, result.safety.score);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "gst/livepeerupscale.h"
+#include "gstlivepeeralpha.h"
 #include "gstlivepeercaps.h"
 #include "gstlivepeerfifo.h"
 #include "gstlivepeerframe.h"
@@ -80,7 +81,7 @@ struct SinkState {
 
 struct TaskState {
   struct Scalers {
-    ScalerPtr plain, alpha, shrinker, blurrer;
+    ScalerPtr plain, alpha, hidden, shrinker, blurrer;
   };
   struct SinceFlush {
     bool discont = false;  // a frame was dropped since the last one that left

@@ -361,7 +361,7 @@ POINT(K1_every_format_is_scaled_and_blurred_plainly) {
   engine->nsfw_score = 0.9;
   for (const std::string &format : all_formats()) {
     const CodeOf code = flat(format_info(format));
-    for (const std::string &action : {"scale", "blur"})
+    for (const std::string action : {"scale", "blur"})
       for (const int height : {1, 34}) {
         const std::string fields = "format=" + format + size_of(38, height);
         GstHarness *h = harness_new(fields, "safety-check=true safety-action=" + action);
@@ -382,6 +382,69 @@ POINT(K1_every_format_is_scaled_and_blurred_plainly) {
         gst_harness_teardown(h);
       }
   }
+}
+
+namespace {
+
+/// A white disc whose edge is antialiased, 0 .. 1, in a frame of `size` each way.
+double cover(int size, int x, int y) {
+  int inside = 0;
+  for (int sample = 0; sample < 64; ++sample) {
+    const double dx = x + (sample % 8 + 0.5) / 8 - size / 2.0;
+    const double dy = y + (sample / 8 + 0.5) / 8 - size / 2.0;
+    inside += std::hypot(dx, dy) < 0.35 * size;
+  }
+  return inside / 64.0;
+}
+
+/// Expects the disc, black where it hardly shows, to look on white as if it had been enlarged
+/// multiplied by alpha.
+void expect_disc(const std::string &format) {
+  constexpr int kSize = 40;
+  constexpr double kHardly = 0.2;
+  engine->bicubic = true;
+  const std::string fields = "format=" + format + size_of(kSize, kSize);
+  const GstVideoInfo info = info_of(fields);
+  const bool yuv = GST_VIDEO_INFO_IS_YUV(&info);
+  const guint shift = GST_VIDEO_INFO_COMP_DEPTH(&info, 0) - 8;
+  const guint largest = (256U << shift) - 1;
+  const guint black = yuv ? 16U << shift : 0, white = yuv ? 235U << shift : largest;
+  std::vector<double> covers;
+  for (int i = 0; i < kSize * kSize; ++i) covers.push_back(cover(kSize, i % kSize, i / kSize));
+  const auto shows = [&](int x, int y) {
+    return covers[size_t(std::clamp(y, 0, kSize - 1) * kSize + std::clamp(x, 0, kSize - 1))];
+  };
+  const Codes out = upscaled(fields, [&](int x, int y, guint c) {
+    if (c == 3) return guint(std::lround(shows(x, y) * largest));
+    if (yuv && c > 0) return 128U << shift;
+    return shows(x, y) < kHardly ? black : white;
+  });
+  double worst = 0;
+  for (int y = 0; y < 4 * kSize; ++y)
+    for (int x = 0; x < 4 * kSize; ++x) {
+      const auto across = livepeer::bicubic_weights(x % 4), down = livepeer::bicubic_weights(y % 4);
+      double colour = 0, alpha = 0;  // multiplied by it
+      for (int tap = 0; tap < 16; ++tap) {
+        const double weight = across[size_t(tap % 4)] * down[size_t(tap / 4)];
+        const double shown =
+            shows(x / 4 + tap % 4 - (x % 4 < 2 ? 2 : 1), y / 4 + tap / 4 - (y % 4 < 2 ? 2 : 1));
+        alpha += weight * shown;
+        colour += weight * (shown < kHardly ? 0 : shown);
+      }
+      const double is = double(out.at(x, y, 3)) / largest;
+      const double is_colour = (double(out.at(x, y, 0)) - black) / (white - black);
+      // No picture that is multiplied by alpha holds more or less.
+      const double wanted = std::clamp(colour, 0.0, 1.0) + 1 - std::clamp(alpha, 0.0, 1.0);
+      worst = std::max(worst, std::abs(is * is_colour + 1 - is - wanted));
+    }
+  fail_unless(worst <= 6 / 255.0, "%s: %f of 255", format.c_str(), 255 * worst);
+}
+
+}  // namespace
+
+POINT(E9_a_transparent_edge_is_enlarged_as_it_shows) {
+  for (const char *format : {"RGBA", "GBRA", "ARGB64", "GBRA_10LE", "AYUV", "A420", "A444_10LE"})
+    expect_disc(format);
 }
 
 int main() { return run_suite("formats"); }
