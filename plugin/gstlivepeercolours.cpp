@@ -22,20 +22,29 @@ std::array<Range, 3> ranges_of(const GstVideoInfo &info) {
   return ranges;
 }
 
-}  // namespace
-
-Colours gst_livepeer_colours_of(const GstVideoInfo &info) {
-  Colours colours{kIdentity, kIdentity};
-  if (GST_VIDEO_INFO_IS_RGB(&info)) return colours;
+/// From and to luma and chroma in their nominal ranges.
+void set_matrix(const GstVideoInfo &info, Colours &colours) {
   gdouble kr, kb;
   if (!gst_video_color_matrix_get_Kr_Kb(info.colorimetry.matrix, &kr, &kb))
     gst_video_color_matrix_get_Kr_Kb(GST_VIDEO_COLOR_MATRIX_BT601, &kr, &kb);
   const double kg = 1 - kr - kb, u = 2 * (1 - kb), v = 2 * (1 - kr);
-  const bool grey = GST_VIDEO_INFO_IS_GRAY(&info);
-  // The same from luma and chroma in their nominal ranges.
   colours.to_rgb = {{{1, 0, v, 0}, {1, -u * kb / kg, -v * kr / kg, 0}, {1, u, 0, 0}}};
   colours.from_rgb = {
       {{kr, kg, kb, 0}, {-kr / u, -kg / u, (1 - kb) / u, 0}, {(1 - kr) / v, -kg / v, -kb / v, 0}}};
+}
+
+}  // namespace
+
+bool gst_livepeer_is_hdr(const GstVideoInfo &info) {
+  return info.colorimetry.transfer == GST_VIDEO_TRANSFER_SMPTE2084 ||
+         info.colorimetry.transfer == GST_VIDEO_TRANSFER_ARIB_STD_B67;
+}
+
+Colours gst_livepeer_colours_of(const GstVideoInfo &info) {
+  Colours colours{kIdentity, kIdentity};
+  const bool rgb = GST_VIDEO_INFO_IS_RGB(&info), grey = GST_VIDEO_INFO_IS_GRAY(&info);
+  if (rgb && !gst_livepeer_is_hdr(info)) return colours;
+  if (!rgb) set_matrix(info, colours);
   if (grey) {
     for (auto &row : colours.to_rgb) row = {1, 0, 0, 0};
     colours.from_rgb[1] = colours.from_rgb[2] = {};

@@ -20,6 +20,9 @@ struct Colours {
   livepeer::Samples samples() const { return {2, float(lowest), float(highest)}; }
 };
 
+/// PQ or HLG.
+bool gst_livepeer_is_hdr(const GstVideoInfo &info);
+
 /// The colours of `info` as its own colorimetry has them: by range and matrix for YUV and for grey,
-/// whose R, G and B are equal; the codes themselves for RGB.
+/// whose R, G and B are equal; the codes themselves for RGB, by their range in high dynamic range.
 Colours gst_livepeer_colours_of(const GstVideoInfo &info);

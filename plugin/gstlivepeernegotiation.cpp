@@ -36,13 +36,6 @@ GstCaps *transform_caps(GstBaseTransform *trans, GstPadDirection direction, GstC
 
 void check_video(GstLivepeerUpscale *self, const GstVideoInfo *info) {
   const gint width = GST_VIDEO_INFO_WIDTH(info), height = GST_VIDEO_INFO_HEIGHT(info);
-  const GstVideoTransferFunction transfer = info->colorimetry.transfer;
-  if (transfer == GST_VIDEO_TRANSFER_SMPTE2084 || transfer == GST_VIDEO_TRANSFER_ARIB_STD_B67)
-    throw Error(ErrorKind::format,
-                "High dynamic range video is not supported; convert it to standard dynamic range "
-                "in front of livepeerupscale",
-                std::string("the colorimetry's transfer function is ") +
-                    (transfer == GST_VIDEO_TRANSFER_SMPTE2084 ? "PQ" : "HLG"));
   if (GST_VIDEO_INFO_INTERLACE_MODE(info) != GST_VIDEO_INTERLACE_MODE_PROGRESSIVE &&
       GST_VIDEO_INFO_INTERLACE_MODE(info) != GST_VIDEO_INTERLACE_MODE_MIXED)
     throw gst_livepeer_upscale_interlaced_error(
@@ -58,7 +51,7 @@ void check_video(GstLivepeerUpscale *self, const GstVideoInfo *info) {
                 std::to_string(width) + "x" + std::to_string(height) + " are " +
                     std::to_string(pixels) + " pixels, max-pixels is " + std::to_string(limit));
   if (auto session = gst_livepeer_upscale_session(self))
-    session->check_memory(width, height, gst_livepeer_is_8_bit_rgb(info->finfo) ? 1 : 2);
+    session->check_memory(width, height, gst_livepeer_is_plain_rgb(*info) ? 1 : 2);
 }
 
 /// Bounds of the sides come from the templates; those of a frame in bytes are GStreamer's own.

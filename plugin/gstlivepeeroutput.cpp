@@ -174,7 +174,8 @@ void write_picture(GstLivepeerUpscale *self, const Pending &pending, const Pictu
     throw Error(ErrorKind::failed, "An output buffer has another size than the picture",
                 "its video meta, of the buffer that downstream's pool gave, differs from the caps");
   }
-  self->internals->negotiated.writer->write(*picture, alpha, &frame);
+  self->internals->negotiated.writer->write(
+      *picture, shown.own ? &pending.job->request().low_res : nullptr, alpha, &frame);
   gst_video_frame_unmap(&frame);
 }
 

@@ -14,7 +14,7 @@ namespace {
 using FloatMap = std::array<std::array<float, 4>, 3>;
 
 constexpr int kLargest = 65535;
-constexpr int kGroup = 4;  // lines that share their chroma at most, a divisor of each height
+constexpr int kGroup = 4;  // lines that share their chroma at most, and that one line becomes
 
 /// Work on `count` pieces by up to `n_threads` threads, 0: as many as there are processors.
 template <typename Work>
@@ -117,12 +117,11 @@ void read_line(const FloatMap &map, const T *line, int width, guint16 *rgb) {
 
 /// One line of three components, as packing takes it.
 template <typename T>
-void make_line(const FloatMap &map, const guint16 *rgb, int width, T *line) {
+void make_line(const FloatMap &map, const float *rgb, int width, T *line) {
   constexpr auto largest = float(T(-1));
   for (int x = 0; x < width; ++x, rgb += 3, line += 4) {
-    const float r = rgb[0], g = rgb[1], b = rgb[2];
     for (size_t c = 0; c < 3; ++c)
-      line[1 + c] = T(int(std::clamp(applied(map[c], r, g, b), 0.0F, largest)));
+      line[1 + c] = T(int(std::clamp(applied(map[c], rgb[0], rgb[1], rgb[2]), 0.0F, largest)));
   }
 }
 
@@ -153,22 +152,23 @@ std::shared_ptr<GstVideoChromaResample> resampler_of(const GstVideoInfo &info, i
 
 }  // namespace
 
-bool gst_livepeer_is_8_bit_rgb(const GstVideoFormatInfo *format) {
-  if (!GST_VIDEO_FORMAT_INFO_IS_RGB(format)) return false;
+bool gst_livepeer_is_plain_rgb(const GstVideoInfo &info) {
+  const GstVideoFormatInfo *format = info.finfo;
+  if (!GST_VIDEO_FORMAT_INFO_IS_RGB(format) || gst_livepeer_is_hdr(info)) return false;
   for (guint i = 0; i < GST_VIDEO_FORMAT_INFO_N_COMPONENTS(format); ++i)
     if (GST_VIDEO_FORMAT_INFO_DEPTH(format, i) != 8) return false;
   return true;
 }
 
 PixelReader::PixelReader(const GstVideoInfo &info, unsigned n_threads)
-    : info_(info), n_threads_(n_threads), chroma_(resampler_of(info, 1)) {}
+    : info_(info), light_(info), n_threads_(n_threads), chroma_(resampler_of(info, 1)) {}
 
 void PixelReader::read(const GstVideoFrame &frame, Frame &pixels,
                        std::vector<guint8> &alpha) const {
   const GstVideoFormatInfo *format = info_.finfo;
   const size_t count = size_t(info_.width) * size_t(info_.height);
   alpha.clear();
-  if (gst_livepeer_is_8_bit_rgb(format)) {
+  if (gst_livepeer_is_plain_rgb(info_)) {
     pixels = Frame(info_.width, info_.height);
     gst_livepeer_frame_get_rgb(&frame, pixels.pixels.data());
     if (!gst_livepeer_has_alpha(format)) return;
@@ -176,7 +176,7 @@ void PixelReader::read(const GstVideoFrame &frame, Frame &pixels,
     gst_livepeer_frame_get_alpha(&frame, alpha.data());
     return;
   }
-  pixels = Frame(info_.width, info_.height, gst_livepeer_colours_of(info_).samples());
+  pixels = Frame(info_.width, info_.height, light_.samples());
   if (gst_livepeer_has_alpha(format)) alpha.resize(count * sizeof(guint16));
   if (unpacked_bits(format) == 8)
     read_rows<guint8>(frame, pixels, alpha);
@@ -206,6 +206,7 @@ void PixelReader::read_rows(const GstVideoFrame &frame, Frame &pixels,
       if (chroma_) gst_video_chroma_resample(chroma_.get(), lines.at(0), width);
       for (int i = std::max(0, -top); i < std::min(int(n_lines), height - top); ++i) {
         read_line(map, lines[i], width, pixels.row<guint16>(top + i));
+        light_.to_engine(pixels.row<guint16>(top + i), size_t(width) * 3);
         if (opacity) read_alpha(format, lines[i], width, opacity + size_t(top + i) * size_t(width));
       }
     }
@@ -213,11 +214,11 @@ void PixelReader::read_rows(const GstVideoFrame &frame, Frame &pixels,
 }
 
 PixelWriter::PixelWriter(const GstVideoInfo &info, unsigned n_threads)
-    : info_(info), n_threads_(n_threads), chroma_(resampler_of(info, -1)) {}
+    : info_(info), light_(info), n_threads_(n_threads), chroma_(resampler_of(info, -1)) {}
 
-void PixelWriter::write(const Frame &pixels, const std::vector<guint8> &alpha,
+void PixelWriter::write(const Frame &pixels, const Frame *low_res, const std::vector<guint8> &alpha,
                         GstVideoFrame *frame) const {
-  if (gst_livepeer_is_8_bit_rgb(info_.finfo)) {
+  if (gst_livepeer_is_plain_rgb(info_)) {
     gst_livepeer_frame_set_rgb(frame, pixels.pixels.data());
     if (!alpha.empty()) gst_livepeer_frame_set_alpha(frame, alpha.data());
     return;
@@ -225,22 +226,31 @@ void PixelWriter::write(const Frame &pixels, const std::vector<guint8> &alpha,
   const auto *opacity = alpha.empty() ? nullptr : reinterpret_cast<const guint16 *>(alpha.data());
   in_parallel(n_threads_, pixels.height / kGroup, [&](int first, int last) {
     if (unpacked_bits(info_.finfo) == 8)
-      write_rows<guint8>(pixels, opacity, frame, first * kGroup, last * kGroup);
+      write_rows<guint8>(pixels, low_res, opacity, frame, first * kGroup, last * kGroup);
     else
-      write_rows<guint16>(pixels, opacity, frame, first * kGroup, last * kGroup);
+      write_rows<guint16>(pixels, low_res, opacity, frame, first * kGroup, last * kGroup);
   });
 }
 
 template <typename T>
-void PixelWriter::write_rows(const Frame &pixels, const guint16 *alpha, GstVideoFrame *frame,
-                             int first, int last) const {
+void PixelWriter::write_rows(const Frame &pixels, const Frame *low_res, const guint16 *alpha,
+                             GstVideoFrame *frame, int first, int last) const {
   const GstVideoFormatInfo *format = info_.finfo;
   const FloatMap map = writing_map<T>(info_);
   const int width = pixels.width;
   Lines<T> lines(width, kGroup);
+  LightScale::Bounds bounds;
+  std::vector<float> rgb(size_t(width) * 3);
   for (int y = first; y < last; y += kGroup) {
+    const bool bounded = low_res && light_.bounds(*low_res, y / kGroup, bounds);
     for (int i = 0; i < kGroup; ++i) {
-      make_line(map, pixels.row<guint16>(y + i), width, lines[i]);
+      const auto *numbers = pixels.row<guint16>(y + i);
+      for (size_t n = 0; n < rgb.size(); ++n) {
+        const size_t from = n / (3 * kGroup) * 3 + n % 3;
+        rgb[n] = light_.to_video(
+            bounded ? std::clamp(numbers[n], bounds.least[from], bounds.most[from]) : numbers[n]);
+      }
+      make_line(map, rgb.data(), width, lines[i]);
       if (alpha) make_alpha(format, alpha + size_t(y + i) * size_t(width), width, lines[i]);
     }
     if (chroma_)

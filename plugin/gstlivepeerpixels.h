@@ -6,10 +6,11 @@
 #include <memory>
 #include <vector>
 
+#include "gstlivepeerlight.h"
 #include "runtime/frame.h"
 
-/// Whether a format holds what the engine takes as it is: 8 bits of R, G and B.
-bool gst_livepeer_is_8_bit_rgb(const GstVideoFormatInfo *format);
+/// Whether video holds what the engine takes as it is: 8 bits of R, G and B for a screen.
+bool gst_livepeer_is_plain_rgb(const GstVideoInfo &info);
 
 /// Whether pixels of a format have alpha; GStreamer's flag is missing on some.
 inline bool gst_livepeer_has_alpha(const GstVideoFormatInfo *format) {
@@ -39,6 +40,7 @@ class PixelReader {
                  std::vector<guint8> &alpha) const;
 
   GstVideoInfo info_;
+  LightScale light_;
   unsigned n_threads_;
   std::shared_ptr<GstVideoChromaResample> chroma_;  // null: as much chroma as luma
 };
@@ -47,17 +49,19 @@ class PixelReader {
 class PixelWriter {
  public:
   PixelWriter(const GstVideoInfo &info, unsigned n_threads);
-  /// `frame` has the format and the size of `pixels`, whose height is a multiple of 4, and which
-  /// come from a reader of the same format and colours; so does `alpha`.
-  void write(const livepeer::Frame &pixels, const std::vector<guint8> &alpha,
-             GstVideoFrame *frame) const;
+  /// `frame` has the format and the size of `pixels`, which come from a reader of the same format
+  /// and colours, four times as wide and high; so does `alpha`. `low_res`: what they were made
+  /// from, which bounds them, or null.
+  void write(const livepeer::Frame &pixels, const livepeer::Frame *low_res,
+             const std::vector<guint8> &alpha, GstVideoFrame *frame) const;
 
  private:
   template <typename T>
-  void write_rows(const livepeer::Frame &pixels, const guint16 *alpha, GstVideoFrame *frame,
-                  int first, int last) const;
+  void write_rows(const livepeer::Frame &pixels, const livepeer::Frame *low_res,
+                  const guint16 *alpha, GstVideoFrame *frame, int first, int last) const;
 
   GstVideoInfo info_;
+  LightScale light_;
   unsigned n_threads_;
   std::shared_ptr<GstVideoChromaResample> chroma_;
 };

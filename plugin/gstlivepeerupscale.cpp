@@ -7,9 +7,9 @@
  * cannot give. The model is the one that comes with the plugin, or a snapshot folder of a diffusers
  * upscaling pipeline. A prompt may say what the picture shows or how it should look.
  *
- * The element takes RGB, YUV and grey of 8 to 16 bits, with or without alpha, and gives exactly
- * four times the size in the same format and colours. It does not scale to other sizes (put
- * videoscale or videocrop around it), or take interlaced or high-dynamic-range video (put
+ * The element takes RGB, YUV and grey of 8 to 16 bits, with or without alpha, of standard or high
+ * dynamic range, and gives exactly four times the size in the same format and colours. It does not
+ * scale to other sizes (put videoscale or videocrop around it), or take interlaced video (put
  * deinterlace in front). Timestamps are never touched, and a frame leaves as soon as it is
  * finished. A model takes its time: without `max-in-flight` above 1 the rest of the pipeline waits
  * meanwhile. With a live source, `late-policy` says what becomes of frames that cannot be ready in

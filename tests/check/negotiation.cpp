@@ -199,15 +199,6 @@ POINT(D5_mixed_video_runs_until_a_frame_is_interlaced) {
   expect_deinterlace(test.bus);
 }
 
-POINT(D6_high_dynamic_range_is_refused_with_words) {
-  for (const char *colorimetry : {"bt2100-pq", "bt2100-hlg"}) {
-    BusHarness test("");
-    const std::string caps = raw_caps("format=RGB,width=8,height=8,colorimetry=");
-    gst_harness_set_src_caps_str(test.h, (caps + colorimetry).c_str());
-    expect_error(test.bus, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT);
-  }
-}
-
 POINT(D7_only_system_memory) {
   const char *text = "video/x-raw(memory:GLMemory),format=RGBA,width=8,height=8,framerate=25/1";
   fail_unless(transformed(GST_PAD_SINK, text) == "EMPTY");

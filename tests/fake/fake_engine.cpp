@@ -155,12 +155,16 @@ Frame FakeModel::upscale(const Frame &low_res, const Rect &region, const Upscale
     for (const char c : settings.prompt) hash = hash * 33 + uint32_t(c);
     added += hash;
   }
-  if (engine_->bicubic)
-    return low_res.samples.bytes == 1 ? bicubic<uint8_t>(low_res, region)
-                                      : bicubic<uint16_t>(low_res, region);
+  const bool plain = low_res.samples.bytes == 1;
   const int radius = engine_->radius.value_or(0);
-  return low_res.samples.bytes == 1 ? repeated<uint8_t>(low_res, region, radius, added)
-                                    : repeated<uint16_t>(low_res, region, radius, added);
+  Frame out;
+  if (engine_->bicubic)
+    out = plain ? bicubic<uint8_t>(low_res, region) : bicubic<uint16_t>(low_res, region);
+  else
+    out = plain ? repeated<uint8_t>(low_res, region, radius, added)
+                : repeated<uint16_t>(low_res, region, radius, added);
+  if (engine_->on_result) engine_->on_result(out);
+  return out;
 }
 
 uint64_t FakeModel::memory_estimate(int width, int height, int sample_bytes, const Limits &) const {

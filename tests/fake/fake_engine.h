@@ -55,6 +55,7 @@ struct FakeEngine {
   std::function<void()> on_load;                  ///< may throw
   std::function<void()> on_upscale;               ///< may throw
   std::function<double(const Frame &)> score_of;  ///< instead of nsfw_score; may throw
+  std::function<void(Frame &)> on_result;         ///< may change it
   std::function<void(const Shift &)> on_noise;    ///< told where the noise of each upscale is
 
   std::atomic<int> loads{0};
