@@ -115,6 +115,22 @@ void read_line(const FloatMap &map, const T *line, int width, guint16 *rgb) {
   }
 }
 
+/// One row of numbers as those of the video's own curve. `bounds` may be null.
+void to_video(const LightScale &light, const guint16 *numbers, const LightScale::Bounds *bounds,
+              std::vector<float> &rgb) {
+  if (!bounds) {
+    for (size_t n = 0; n < rgb.size(); ++n) rgb[n] = light.to_video(numbers[n]);
+    return;
+  }
+  float *out = rgb.data();
+  for (size_t pixel = 0; pixel < bounds->least.size(); pixel += 3) {
+    const guint16 *least = &bounds->least[pixel], *most = &bounds->most[pixel];
+    for (int i = 0; i < kGroup; ++i, numbers += 3, out += 3)
+      for (size_t c = 0; c < 3; ++c)
+        out[c] = light.to_video(std::min(std::max(numbers[c], least[c]), most[c]));
+  }
+}
+
 /// One line of three components, as packing takes it.
 template <typename T>
 void make_line(const FloatMap &map, const float *rgb, int width, T *line) {
@@ -244,12 +260,7 @@ void PixelWriter::write_rows(const Frame &pixels, const Frame *low_res, const gu
   for (int y = first; y < last; y += kGroup) {
     const bool bounded = low_res && light_.bounds(*low_res, y / kGroup, bounds);
     for (int i = 0; i < kGroup; ++i) {
-      const auto *numbers = pixels.row<guint16>(y + i);
-      for (size_t n = 0; n < rgb.size(); ++n) {
-        const size_t from = n / (3 * kGroup) * 3 + n % 3;
-        rgb[n] = light_.to_video(
-            bounded ? std::clamp(numbers[n], bounds.least[from], bounds.most[from]) : numbers[n]);
-      }
+      to_video(light_, pixels.row<guint16>(y + i), bounded ? &bounds : nullptr, rgb);
       make_line(map, rgb.data(), width, lines[i]);
       if (alpha) make_alpha(format, alpha + size_t(y + i) * size_t(width), width, lines[i]);
     }
