@@ -117,6 +117,7 @@ std::function<bool(std::chrono::nanoseconds)> lateness_check(GstLivepeerUpscale 
   };
 }
 
+/// Null once the element has been stopped.
 std::unique_ptr<Pending> take_in(GstLivepeerUpscale *self, GstBuffer *input) {
   const GstSegment *segment = &GST_BASE_TRANSFORM(self)->segment;
   const bool timed = segment->format == GST_FORMAT_TIME;
@@ -148,6 +149,7 @@ std::unique_ptr<Pending> take_in(GstLivepeerUpscale *self, GstBuffer *input) {
 
   std::lock_guard<std::mutex> lock(self->internals->shared.lock);
   Shared::Values &shared = self->internals->shared.values;
+  if (!shared.session) return nullptr;  // a frame that came while the element was being stopped
   ++shared.frames_in;
   if (settings.random_seed) pending->settings.upscale.seed = shared.drawn_seed;
   request.settings = settings.upscale;
@@ -192,6 +194,7 @@ GstFlowReturn generate_output(GstBaseTransform *trans, GstBuffer **output) {
   try {
     std::unique_ptr<Pending> pending = take_in(self, input.get());
     input.reset();
+    if (!pending) return GST_FLOW_FLUSHING;
     return internals->fifo.push(std::move(pending), internals->sink.max_in_flight);
   } catch (...) {
     gst_livepeer_upscale_post_current_error(self, "reading a frame");
