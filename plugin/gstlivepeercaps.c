@@ -136,8 +136,7 @@ static GstCaps *append_input(GstCaps *caps, GstStructure *structure) {
 }
 
 /* Colours that caps do not tell are guessed by the height, which is not the same on both sides.
- * What
- * @input is taken for is told of the output. */
+ * What @input is taken for is told of the output. */
 static void tell_colours(const GstStructure *input, GstStructure *output) {
   GstCaps *caps = gst_caps_new_full(gst_structure_copy(input), NULL);
   GstVideoInfo info;
