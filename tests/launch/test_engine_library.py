@@ -3,37 +3,35 @@
 
 usage: test_engine_library.py STUB_LIBTORCH
 """
-import os
-import subprocess
 import sys
 import tempfile
 import unittest
+
+from gst_launch import run
 
 STUB_LIBTORCH = sys.argv.pop(1)
 PIPELINE = "videotestsrc num-buffers=1 ! video/x-raw,format=RGB,width=16,height=16 ! livepeerupscale ! fakesink"
 
 
-def run(line, **env):
+def run_afresh(line, **env):
     """The exit status and all output, beginning with an empty registry."""
     with tempfile.TemporaryDirectory() as folder:
-        ended = subprocess.run(line.split(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               timeout=300, env={**os.environ, "GST_REGISTRY": f"{folder}/registry", **env})
-    return ended.returncode, ended.stdout
+        return run(*line.split(), GST_REGISTRY=f"{folder}/registry", **env)
 
 
 class EngineLibrary(unittest.TestCase):
     def test_looking_at_the_plugin_maps_no_libtorch(self):
         for line in "gst-inspect-1.0 fakesink", "gst-inspect-1.0 livepeerupscale":
-            status, said = run(line, LD_DEBUG="files")
+            status, said = run_afresh(line, LD_DEBUG="files")
             self.assertEqual(status, 0, said)
             self.assertIn("libgstlivepeerupscale", said)
             self.assertNotIn("libtorch", said)
-        status, said = run(f"gst-launch-1.0 -q {PIPELINE}", LD_DEBUG="files")
+        status, said = run_afresh(f"gst-launch-1.0 -q {PIPELINE}", LD_DEBUG="files")
         self.assertEqual(status, 0)
         self.assertIn("libtorch", said)
 
     def refused(self, *words, **env):
-        status, said = run(f"gst-launch-1.0 -q {PIPELINE}", **env)
+        status, said = run_afresh(f"gst-launch-1.0 -q {PIPELINE}", **env)
         self.assertGreater(status, 0, said)
         self.assertEqual(said.count("ERROR: from element"), 1, said)
         for word in words:
@@ -49,7 +47,7 @@ class EngineLibrary(unittest.TestCase):
     def test_a_process_may_end_while_a_model_is_loaded(self):
         line = PIPELINE.replace("width=16,height=16", "width=4000,height=4000")  # more than max-pixels
         for _ in range(10):
-            status, said = run(f"gst-launch-1.0 -q {line}")
+            status, said = run_afresh(f"gst-launch-1.0 -q {line}")
             self.assertGreater(status, 0, said)
             self.assertIn("too large", said)
             self.assertNotRegex(said, "SIGSEGV|Spinning")
