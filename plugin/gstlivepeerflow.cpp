@@ -29,24 +29,20 @@ void read_frame(GstLivepeerUpscale *self, GstBuffer *buffer, livepeer::Frame &fr
   if (GST_VIDEO_INFO_INTERLACE_MODE(info) == GST_VIDEO_INTERLACE_MODE_MIXED &&
       GST_BUFFER_FLAG_IS_SET(buffer, GST_VIDEO_BUFFER_FLAG_INTERLACED))
     throw gst_livepeer_upscale_interlaced_error("interlace-mode is mixed, and a frame is flagged");
-  GstVideoFrame mapped;
-  if (!gst_video_frame_map(&mapped, info, buffer, GST_MAP_READ))
+  MappedFrame mapped(*info, buffer, GST_MAP_READ);
+  if (!mapped)
     throw Error(ErrorKind::failed, "An input buffer cannot be read",
                 std::to_string(gst_buffer_get_size(buffer)) + " bytes, " +
                     std::to_string(GST_VIDEO_INFO_SIZE(info)) + " expected");
-  // A video meta may say another size than the caps.
-  const int width = GST_VIDEO_FRAME_WIDTH(&mapped), height = GST_VIDEO_FRAME_HEIGHT(&mapped);
-  if (width != GST_VIDEO_INFO_WIDTH(info) || height != GST_VIDEO_INFO_HEIGHT(info)) {
-    gst_video_frame_unmap(&mapped);
+  if (mapped.width() != GST_VIDEO_INFO_WIDTH(info) ||
+      mapped.height() != GST_VIDEO_INFO_HEIGHT(info))
     throw Error(ErrorKind::format,
                 "An input buffer's video meta and the caps differ in size; put videoconvert "
                 "in front",
-                std::to_string(width) + "x" + std::to_string(height) + " against " +
-                    std::to_string(GST_VIDEO_INFO_WIDTH(info)) + "x" +
+                std::to_string(mapped.width()) + "x" + std::to_string(mapped.height()) +
+                    " against " + std::to_string(GST_VIDEO_INFO_WIDTH(info)) + "x" +
                     std::to_string(GST_VIDEO_INFO_HEIGHT(info)));
-  }
-  self->internals->negotiated.reader->read(mapped, frame, pending.alpha);
-  gst_video_frame_unmap(&mapped);
+  self->internals->negotiated.reader->read(*mapped, frame, pending.alpha);
   if (!pending.alpha.empty()) pending.hidden = gst_livepeer_hide_transparent(frame, pending.alpha);
 }
 

@@ -81,8 +81,9 @@ gboolean set_caps(GstBaseTransform *trans, GstCaps *in_caps, GstCaps *out_caps) 
     const unsigned n_threads = internals->settings.get().limits.n_threads;
     negotiated.out.colorimetry = negotiated.in.colorimetry;
     negotiated.out.chroma_site = negotiated.in.chroma_site;
-    negotiated.reader = std::make_shared<const PixelReader>(negotiated.in, n_threads);
-    negotiated.writer = std::make_shared<const PixelWriter>(negotiated.out, n_threads);
+    const auto light = std::make_shared<const LightScale>(negotiated.in);
+    negotiated.reader = std::make_shared<const PixelReader>(negotiated.in, light, n_threads);
+    negotiated.writer = std::make_shared<const PixelWriter>(negotiated.out, light, n_threads);
   } catch (...) {
     CapsPtr &refused = internals->sink.refused;
     if (!refused || !gst_caps_is_equal(refused.get(), in_caps))

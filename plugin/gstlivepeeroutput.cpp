@@ -164,19 +164,15 @@ void write_picture(GstLivepeerUpscale *self, const Pending &pending, const Pictu
   std::vector<guint8> alpha;
   if (!pending.alpha.empty()) alpha = scaled_alpha(task, pending);
   const auto picture = whole_picture(task, pending, shown, alpha);
-  GstVideoFrame frame;
-  if (!gst_video_frame_map(&frame, &self->internals->negotiated.out, output, GST_MAP_WRITE))
+  MappedFrame frame(self->internals->negotiated.out, output, GST_MAP_WRITE);
+  if (!frame)
     throw Error(ErrorKind::failed, "An output buffer cannot be written",
                 "gst_video_frame_map failed on the buffer that downstream's pool gave");
-  if (GST_VIDEO_FRAME_WIDTH(&frame) != picture->width ||
-      GST_VIDEO_FRAME_HEIGHT(&frame) != picture->height) {
-    gst_video_frame_unmap(&frame);
+  if (frame.width() != picture->width || frame.height() != picture->height)
     throw Error(ErrorKind::failed, "An output buffer has another size than the picture",
                 "its video meta, of the buffer that downstream's pool gave, differs from the caps");
-  }
   self->internals->negotiated.writer->write(
-      *picture, shown.own ? &pending.job->request().low_res : nullptr, alpha, &frame);
-  gst_video_frame_unmap(&frame);
+      *picture, shown.own ? &pending.job->request().low_res : nullptr, alpha, &*frame);
 }
 
 GstLivepeerUpscaleMeta *add_meta(GstLivepeerUpscale *self, const Pending &pending,

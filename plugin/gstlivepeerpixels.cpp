@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <future>
 #include <thread>
+#include <utility>
 
 #include "gstlivepeercolours.h"
 #include "gstlivepeerframe.h"
@@ -176,8 +177,12 @@ bool gst_livepeer_is_plain_rgb(const GstVideoInfo &info) {
   return true;
 }
 
-PixelReader::PixelReader(const GstVideoInfo &info, unsigned n_threads)
-    : info_(info), light_(info), n_threads_(n_threads), chroma_(resampler_of(info, 1)) {}
+PixelReader::PixelReader(const GstVideoInfo &info, std::shared_ptr<const LightScale> light,
+                         unsigned n_threads)
+    : info_(info),
+      light_(std::move(light)),
+      n_threads_(n_threads),
+      chroma_(resampler_of(info, 1)) {}
 
 void PixelReader::read(const GstVideoFrame &frame, Frame &pixels,
                        std::vector<guint8> &alpha) const {
@@ -192,7 +197,7 @@ void PixelReader::read(const GstVideoFrame &frame, Frame &pixels,
     gst_livepeer_frame_get_alpha(&frame, alpha.data());
     return;
   }
-  pixels = Frame(info_.width, info_.height, light_.samples());
+  pixels = Frame(info_.width, info_.height, light_->samples());
   if (gst_livepeer_has_alpha(format)) alpha.resize(count * sizeof(guint16));
   if (unpacked_bits(format) == 8)
     read_rows<guint8>(frame, pixels, alpha);
@@ -222,15 +227,19 @@ void PixelReader::read_rows(const GstVideoFrame &frame, Frame &pixels,
       if (chroma_) gst_video_chroma_resample(chroma_.get(), lines.at(0), width);
       for (int i = std::max(0, -top); i < std::min(int(n_lines), height - top); ++i) {
         read_line(map, lines[i], width, pixels.row<guint16>(top + i));
-        light_.to_engine(pixels.row<guint16>(top + i), size_t(width) * 3);
+        light_->to_engine(pixels.row<guint16>(top + i), size_t(width) * 3);
         if (opacity) read_alpha(format, lines[i], width, opacity + size_t(top + i) * size_t(width));
       }
     }
   });
 }
 
-PixelWriter::PixelWriter(const GstVideoInfo &info, unsigned n_threads)
-    : info_(info), light_(info), n_threads_(n_threads), chroma_(resampler_of(info, -1)) {}
+PixelWriter::PixelWriter(const GstVideoInfo &info, std::shared_ptr<const LightScale> light,
+                         unsigned n_threads)
+    : info_(info),
+      light_(std::move(light)),
+      n_threads_(n_threads),
+      chroma_(resampler_of(info, -1)) {}
 
 void PixelWriter::write(const Frame &pixels, const Frame *low_res, const std::vector<guint8> &alpha,
                         GstVideoFrame *frame) const {
@@ -258,9 +267,9 @@ void PixelWriter::write_rows(const Frame &pixels, const Frame *low_res, const gu
   LightScale::Bounds bounds;
   std::vector<float> rgb(size_t(width) * 3);
   for (int y = first; y < last; y += kGroup) {
-    const bool bounded = low_res && light_.bounds(*low_res, y / kGroup, bounds);
+    const bool bounded = low_res && light_->bounds(*low_res, y / kGroup, bounds);
     for (int i = 0; i < kGroup; ++i) {
-      to_video(light_, pixels.row<guint16>(y + i), bounded ? &bounds : nullptr, rgb);
+      to_video(*light_, pixels.row<guint16>(y + i), bounded ? &bounds : nullptr, rgb);
       make_line(map, rgb.data(), width, lines[i]);
       if (alpha) make_alpha(format, alpha + size_t(y + i) * size_t(width), width, lines[i]);
     }

@@ -9,6 +9,27 @@
 #include "gstlivepeerlight.h"
 #include "runtime/frame.h"
 
+/// A buffer mapped as a frame of `info`, for as long as this lives; false where it cannot be.
+class MappedFrame {
+ public:
+  MappedFrame(const GstVideoInfo &info, GstBuffer *buffer, GstMapFlags flags)
+      : mapped_(gst_video_frame_map(&frame_, &info, buffer, flags)) {}
+  ~MappedFrame() {
+    if (mapped_) gst_video_frame_unmap(&frame_);
+  }
+  MappedFrame(const MappedFrame &) = delete;
+  MappedFrame &operator=(const MappedFrame &) = delete;
+  explicit operator bool() const { return mapped_; }
+  GstVideoFrame &operator*() { return frame_; }
+  // A video meta may say another size than the caps.
+  int width() const { return GST_VIDEO_FRAME_WIDTH(&frame_); }
+  int height() const { return GST_VIDEO_FRAME_HEIGHT(&frame_); }
+
+ private:
+  GstVideoFrame frame_;
+  const bool mapped_;
+};
+
 /// Whether video holds what the engine takes as it is: 8 bits of R, G and B for a screen.
 bool gst_livepeer_is_plain_rgb(const GstVideoInfo &info);
 
@@ -28,8 +49,9 @@ inline bool gst_livepeer_has_alpha(const GstVideoFormatInfo *format) {
 /// Reads frames of one format and size.
 class PixelReader {
  public:
-  /// `n_threads`: 0: as many as there are processors.
-  PixelReader(const GstVideoInfo &info, unsigned n_threads);
+  /// `light`: that of `info`. `n_threads`: 0: as many as there are processors.
+  PixelReader(const GstVideoInfo &info, std::shared_ptr<const LightScale> light,
+              unsigned n_threads);
   /// `frame` has the format and size; `alpha`, of as many bytes a number as `pixels`, stays empty
   /// where the format has none.
   void read(const GstVideoFrame &frame, livepeer::Frame &pixels, std::vector<guint8> &alpha) const;
@@ -40,7 +62,7 @@ class PixelReader {
                  std::vector<guint8> &alpha) const;
 
   GstVideoInfo info_;
-  LightScale light_;
+  std::shared_ptr<const LightScale> light_;
   unsigned n_threads_;
   std::shared_ptr<GstVideoChromaResample> chroma_;  // null: as much chroma as luma
 };
@@ -48,7 +70,8 @@ class PixelReader {
 /// Writes them.
 class PixelWriter {
  public:
-  PixelWriter(const GstVideoInfo &info, unsigned n_threads);
+  PixelWriter(const GstVideoInfo &info, std::shared_ptr<const LightScale> light,
+              unsigned n_threads);
   /// `frame` has the format and the size of `pixels`, which come from a reader of the same format
   /// and colours, four times as wide and high; so does `alpha`. `low_res`: what they were made
   /// from, which bounds them, or null.
@@ -61,7 +84,7 @@ class PixelWriter {
                   const guint16 *alpha, GstVideoFrame *frame, int first, int last) const;
 
   GstVideoInfo info_;
-  LightScale light_;
+  std::shared_ptr<const LightScale> light_;
   unsigned n_threads_;
   std::shared_ptr<GstVideoChromaResample> chroma_;
 };
