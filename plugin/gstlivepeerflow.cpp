@@ -113,7 +113,7 @@ std::function<bool(std::chrono::nanoseconds)> lateness_check(GstLivepeerUpscale 
   };
 }
 
-/// Null once the element has been stopped.
+/// Null while the element is not started.
 std::unique_ptr<Pending> take_in(GstLivepeerUpscale *self, GstBuffer *input) {
   const GstSegment *segment = &GST_BASE_TRANSFORM(self)->segment;
   const bool timed = segment->format == GST_FORMAT_TIME;
@@ -145,7 +145,8 @@ std::unique_ptr<Pending> take_in(GstLivepeerUpscale *self, GstBuffer *input) {
 
   std::lock_guard<std::mutex> lock(self->internals->shared.lock);
   Shared::Values &shared = self->internals->shared.values;
-  if (!shared.session) return nullptr;  // a frame that came while the element was being stopped
+  // Pads take frames a moment before start(), and upstream may have been running then.
+  if (!shared.session) return nullptr;
   ++shared.frames_in;
   if (settings.random_seed) pending->settings.upscale.seed = shared.drawn_seed;
   request.settings = settings.upscale;

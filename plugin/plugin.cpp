@@ -8,7 +8,7 @@
 static gboolean plugin_init(GstPlugin *plugin) {
   const gchar *chosen = g_getenv("LIVEPEER_UPSCALE_ENGINE");
   livepeer::Runtime::instance().set_loader(
-      std::make_shared<livepeer::EngineLibrary>(chosen ? chosen : ENGINE_LIBRARY));
+      std::make_shared<livepeer::EngineLibrary>(chosen && *chosen ? chosen : ENGINE_LIBRARY));
   return GST_ELEMENT_REGISTER(livepeerupscale, plugin);
 }
 

@@ -74,12 +74,14 @@ RunningElementPtr parse_pipeline() {
   return RunningElementPtr(GST_ELEMENT(gst_object_ref_sink(made)));
 }
 
-/// Lets the streaming thread leave the decoder before anything else is stopped: gdkpixbufdec gives
-/// its buffer pool away on a state change without waiting for a picture that it is decoding. First
-/// what the thread may be waiting for, then the source, whose thread it is.
+/// Stops all but the decoder: gdkpixbufdec gives its buffer pool away on a state change without
+/// waiting for a picture that it is decoding, so the streaming thread has to leave it first. Not
+/// element by element, since a pipeline that is on its way to PLAYING would start them again.
 void leave_decoder(GstElement *pipeline) {
-  for (const char *name : {"sink", "encoder", "upscale", "source"})
-    gst_element_set_state(child(pipeline, name).get(), GST_STATE_READY);
+  const ElementPtr decoder = child(pipeline, "decoder");
+  gst_element_set_locked_state(decoder.get(), TRUE);
+  gst_element_set_state(pipeline, GST_STATE_READY);
+  gst_element_set_locked_state(decoder.get(), FALSE);
 }
 
 /// The PNG that lies in the sink.

@@ -76,7 +76,7 @@ std::vector<WeightCandidate> weight_candidates(bool prefer_half) {
 }
 
 std::string first_pickle(const std::string &folder) {
-  static const std::set<std::string> pickles = {".bin", ".ckpt", ".pt", ".pth", ".pkl"};
+  const std::set<std::string> pickles = {".bin", ".ckpt", ".pt", ".pth", ".pkl"};
   std::set<std::string> found;
   std::error_code error;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end;

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <link.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <vector>
@@ -52,7 +53,9 @@ Error cannot(const std::string &what, std::string detail = {}) {
 std::optional<Error> EngineLibrary::prepare() {
   const std::lock_guard lock(mutex_);
   if (loader_) return std::nullopt;
-  if (!std::ifstream(path_)) return cannot(path_ + " cannot be read");
+  std::error_code unused;
+  if (!std::filesystem::is_regular_file(path_, unused) || !std::ifstream(path_))
+    return cannot(path_ + " cannot be read, or is no file");
   for (const std::string &mapped : mapped_libtorches())
     if (!needs(path_, file_name(mapped)))
       return Error(ErrorKind::init,

@@ -3,6 +3,7 @@
 
 usage: test_engine_library.py STUB_LIBTORCH
 """
+import os
 import sys
 import tempfile
 import unittest
@@ -43,6 +44,11 @@ class EngineLibrary(unittest.TestCase):
     def test_a_missing_engine_is_named(self):
         self.refused("/nonexistent/engine.so", "set LIVEPEER_UPSCALE_ENGINE",
                      LIVEPEER_UPSCALE_ENGINE="/nonexistent/engine.so")
+
+    def test_a_pipe_is_no_engine(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkfifo(f"{folder}/engine.so")
+            self.refused(f"{folder}/engine.so", LIVEPEER_UPSCALE_ENGINE=f"{folder}/engine.so")
 
     def test_a_process_may_end_while_a_model_is_loaded(self):
         line = PIPELINE.replace("width=16,height=16", "width=4000,height=4000")  # more than max-pixels

@@ -7,6 +7,7 @@ import {networkInterfaces, tmpdir} from 'node:os';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {afterEach, describe, test} from 'node:test';
+import {setTimeout as sleep} from 'node:timers/promises';
 
 import {testPng} from './lib/png.mjs';
 import {connect, fakeEngine, follow, metric, multipart, parts, request, runProgram, startServer, upscale, waitFor} from './lib/server.mjs';
@@ -124,6 +125,16 @@ describe('a client that leaves', () => {
     await waiting(server, 1);
     first.hangUp();
     assert.equal(await third.answered, 200);
+  });
+  test('at any moment', async () => {
+    const server = await start({args: ['--workers', '2', '--queue', '8']});
+    for (let i = 0; i < 100; i++) {
+      const held = begin(server, i % 3 ? slow : quick);
+      await sleep(i);
+      held.hangUp();
+      await running(server, 0);
+    }
+    assert.equal((await upscale(server, quick)).status, 200);
   });
   test('in the middle of a stream of events', async () => {
     const server = await start();
