@@ -15,8 +15,8 @@ namespace {
 /// At exit libtorch and oneDNN destroy what they made when they were loaded, and at first use:
 /// thread pools and the cache of primitives among them. A worker that is still inside a step then
 /// crashes or hangs. What is registered once all of it exists runs before that; the engine itself
-/// keeps no object in a function that is destroyed at exit, for the same reason. oneDNN is called by
-/// name, since a plain conv2d goes round it when there is one thread; on a thread that ends, so
+/// keeps no object in a function that is destroyed at exit, for the same reason. oneDNN is called
+/// by name, since a plain conv2d goes round it when there is one thread; on a thread that ends, so
 /// that the caller keeps no team of OpenMP.
 void call_before_libtorch_ends(void (*stop_workers)()) {
   std::thread([] {
