@@ -6,8 +6,21 @@ G_BEGIN_DECLS
 
 /** How many times wider and higher the output is. */
 #define GST_LIVEPEER_UPSCALE_FACTOR 4
-/** What GStreamer 1.22 unpacks and packs, in system memory and line by line: 8-bit RGB first, which
- * needs no conversion, then by falling quality. */
+#if GST_CHECK_VERSION(1, 24, 0)
+#define GST_LIVEPEER_FORMATS_OF_1_24                                                           \
+  ", A444_16LE, A444_16BE, A422_16LE, A422_16BE, A420_16LE, A420_16BE, A444_12LE, A444_12BE, " \
+  "A422_12LE, A422_12BE, A420_12LE, A420_12BE, RBGA, A444, A422, GBR_16LE, GBR_16BE, "         \
+  "NV12_10LE40_4L4"
+#else
+#define GST_LIVEPEER_FORMATS_OF_1_24
+#endif
+#if GST_CHECK_VERSION(1, 26, 0)
+#define GST_LIVEPEER_FORMATS_OF_1_26 ", Y416_LE, Y416_BE, Y216_LE, Y216_BE, GRAY10_LE16"
+#else
+#define GST_LIVEPEER_FORMATS_OF_1_26
+#endif
+/** What GStreamer unpacks and packs, in system memory and line by line: 8-bit RGB first, which
+ * needs no conversion, then by falling quality, and last what came after 1.22. */
 #define GST_LIVEPEER_UPSCALE_FORMATS                                                         \
   "{ RGB, BGR, RGBA, BGRA, ARGB, ABGR, RGBx, BGRx, xRGB, xBGR, GBR, GBRA, RGBP, BGRP, "      \
   "ARGB64, ARGB64_LE, RGBA64_LE, BGRA64_LE, ABGR64_LE, ARGB64_BE, RGBA64_BE, BGRA64_BE, "    \
@@ -20,7 +33,7 @@ G_BEGIN_DECLS
   "P010_10BE, NV12_10LE32, NV12_10LE40, Y444, NV24, IYU2, v308, Y42B, NV61, NV16, VYUY, "    \
   "UYVY, YVYU, YUY2, I420, YV12, NV21, NV12, NV12_64Z32, NV12_4L4, NV12_32L32, "             \
   "NV12_16L32S, Y41B, IYU1, YVU9, YUV9, RGB16, BGR16, RGB15, BGR15, GRAY16_LE, GRAY16_BE, "  \
-  "GRAY10_LE32, GRAY8 }"
+  "GRAY10_LE32, GRAY8" GST_LIVEPEER_FORMATS_OF_1_24 GST_LIVEPEER_FORMATS_OF_1_26 " }"
 #define GST_LIVEPEER_UPSCALE_INPUT           \
   ", format = " GST_LIVEPEER_UPSCALE_FORMATS \
   ", width = [ 1, 65535 ], height = [ 1, 65535 ], framerate = (fraction) [ 0, max ]"

@@ -212,7 +212,8 @@ POINT(D8_accepted_formats) {
   fail_unless(count > 100);
   for (guint i = 0; i < count; ++i) {
     const std::string format = gst_video_format_to_string(formats[i]);
-    const bool refused = format == "RGB8P" || format == "NV12_8L128" || format == "NV12_10BE_8L128";
+    const bool refused = format == "RGB8P" || format == "NV12_8L128" ||
+                         format == "NV12_10BE_8L128" || format == "MT2110T" || format == "MT2110R";
     fail_unless(accepts(raw_caps("width=8,height=8,format=" + format).c_str()) != refused, "%s",
                 format.c_str());
   }
