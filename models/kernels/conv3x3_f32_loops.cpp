@@ -186,6 +186,7 @@ void convolve_tiles(const Convolution &conv, int64_t first, int64_t count, float
     for (int64_t p = 0; p < positions; ++p)
       matmul_f32_loops::multiply({count,
                                   conv.in,
+                                  block_filters,
                                   {v + p * v_step, conv.in},
                                   panel + p * panel_step,
                                   {m + p * m_step, block_filters}});

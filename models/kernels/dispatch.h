@@ -3,7 +3,7 @@
 #include <torch/types.h>
 
 /// Which implementation computes a product or a convolution: the one place that knows them, but for
-/// the convolutions that the embedded denoiser prepares for itself (conv3x3_bf16.h). For inference
+/// the convolutions that the embedded denoiser prepares for itself (conv3x3_fused.h). For inference
 /// on a CPU these are kernels of our own where they pay, and else oneDNN wherever it can rather
 /// than the BLAS that happens to be installed; for autograd, other types and other devices it is
 /// ATen.

@@ -24,7 +24,7 @@ INTO_CLONES void multiply_block(const Product &p, int64_t row, int64_t column) {
   for (int64_t r = 0; r < rows; ++r) UNROLL
   for (int64_t g = 0; g < groups; ++g) sum[r][g] = Lanes{};
   const float *a = p.a.at(row), *b = p.panel + column;
-  for (int64_t k = 0; k < p.depth; ++k, ++a, b += panel_width) {
+  for (int64_t k = 0; k < p.depth; ++k, ++a, b += p.columns) {
     Lanes terms[groups];
     UNROLL
     for (int64_t g = 0; g < groups; ++g) terms[g] = *reinterpret_cast<const Lanes *>(b + g * lanes);
@@ -38,25 +38,30 @@ INTO_CLONES void multiply_block(const Product &p, int64_t row, int64_t column) {
     *reinterpret_cast<Lanes *>(p.result.at(row + r) + column + g * lanes) = sum[r][g];
 }
 
-/// The last rows of a product, `rows` or fewer.
+/// `rows` rows, or the last ones, which may be fewer.
 template <int64_t bytes, int64_t groups, int64_t rows>
-INTO_CLONES void multiply_last(const Product &p, int64_t row, int64_t column) {
-  if (p.rows - row == rows)
+INTO_CLONES void multiply_some(const Product &p, int64_t row, int64_t column) {
+  if (p.rows - row >= rows)
     multiply_block<bytes, groups, rows>(p, row, column);
   else if constexpr (rows > 1)
-    multiply_last<bytes, groups, rows - 1>(p, row, column);
+    multiply_some<bytes, groups, rows - 1>(p, row, column);
 }
 
-/// Of a whole panel's columns.
+/// All columns of some rows, `groups` registers of them at a time, and fewer at the end.
+template <int64_t bytes, int64_t groups, int64_t rows>
+INTO_CLONES void multiply_rows(const Product &p, int64_t row, int64_t column) {
+  constexpr int64_t width = groups * bytes / int64_t(sizeof(float));
+  for (; p.columns - column >= width; column += width)
+    multiply_some<bytes, groups, rows>(p, row, column);
+  if constexpr (width > lane_columns) {
+    if (column < p.columns) multiply_rows<bytes, groups - 1, rows>(p, row, column);
+  }
+}
+
 template <int64_t bytes, int64_t groups>
 INTO_CLONES void multiply_wide(const Product &p) {
   for (int64_t row = 0; row < p.rows; row += rows_at_once)
-    for (int64_t column = 0; column < panel_width;
-         column += groups * bytes / int64_t(sizeof(float)))
-      if (p.rows - row >= rows_at_once)
-        multiply_block<bytes, groups, rows_at_once>(p, row, column);
-      else
-        multiply_last<bytes, groups, rows_at_once - 1>(p, row, column);
+    multiply_rows<bytes, groups, rows_at_once>(p, row, 0);
 }
 
 }  // namespace

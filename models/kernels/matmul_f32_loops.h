@@ -7,7 +7,8 @@
 /// as in elementwise_loops.h.
 namespace livepeer::kernels::matmul_f32_loops {
 
-constexpr int64_t panel_width = 64;  ///< columns worked on at a time
+constexpr int64_t panel_width = 64;   ///< columns that are best worked on at a time
+constexpr int64_t lane_columns = 16;  ///< their number is a multiple of this
 
 /// Where the rows of a matrix begin.
 template <typename T>
@@ -17,9 +18,9 @@ struct Rows {
   T *at(int64_t row) const { return first + row * stride; }
 };
 
-/// result [rows][panel_width] = a [rows][depth] * panel [depth][panel_width].
+/// result [rows][columns] = a [rows][depth] * panel [depth][columns].
 struct Product {
-  int64_t rows, depth;
+  int64_t rows, depth, columns;
   Rows<const float> a;
   const float *panel;
   Rows<float> result;

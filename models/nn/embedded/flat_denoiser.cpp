@@ -27,12 +27,12 @@ torch::Tensor scaled_weight(const Conv2d &conv, const torch::Tensor &scale) {
       .contiguous(at::MemoryFormat::ChannelsLast);
 }
 
-kernels::Conv3x3BF16 prepared(const Conv2d &conv) { return {conv.weight, conv.bias}; }
+kernels::FusedConv3x3 prepared(const Conv2d &conv) { return {conv.weight, conv.bias}; }
 
-/// [1, channels, h, w] as the first channels of `count`, bfloat16 and channels-last; the rest zero.
-torch::Tensor widened(const torch::Tensor &x, int64_t count) {
-  auto result = torch::empty({1, count, x.size(2), x.size(3)}, torch::kBFloat16,
-                             at::MemoryFormat::ChannelsLast);
+/// [1, channels, h, w] as the first channels of `count`, channels-last; the rest zero.
+torch::Tensor widened(const torch::Tensor &x, int64_t count, torch::ScalarType type) {
+  auto result =
+      torch::empty({1, count, x.size(2), x.size(3)}, type, at::MemoryFormat::ChannelsLast);
   result.narrow(1, 0, x.size(1)).copy_(x);
   result.narrow(1, x.size(1), count - x.size(1)).zero_();
   return result;
@@ -72,10 +72,7 @@ FlatDenoiser::FlatDenoiser(const Config &config, const ParameterScope &scope)
     blocks_.push_back({Conv2d(block / "conv1", channels_, channels_, 3),
                        Conv2d(block / "conv2", channels_, channels_, 3)});
   }
-  const torch::Tensor &weight = conv_in_.weight;
-  if (weight.defined() && weight.device().is_cpu() && weight.scalar_type() == torch::kBFloat16 &&
-      kernels::Conv3x3BF16::can(channels_, channels_) &&
-      kernels::Conv3x3BF16::can(channels_, out_channels_ / colours))
+  if (kernels::FusedConv3x3::can(conv_in_.weight) && kernels::FusedConv3x3::can(conv_skip_.weight))
     prepared_.emplace(*this);
 }
 
@@ -172,15 +169,17 @@ torch::Tensor FlatDenoiser::forward_one(const torch::Tensor &sample, const torch
 torch::Tensor FlatDenoiser::forward_prepared(const torch::Tensor &sample, float latent_gate,
                                              const torch::Tensor &film) const {
   const Prepared &net = *prepared_;
+  const auto type = conv_in_.weight.scalar_type();
   // Behind a closed gate the latent is nothing but noise that no weight looks at.
   const bool picture_only = latent_gate == 0;
   const auto picture = sample.narrow(1, out_channels_, in_channels_ - out_channels_);
   torch::Tensor latent, head;
   if (picture_only) {
-    head = net.conv_picture(widened(picture, net.conv_picture.in_channels()), {});
+    head = net.conv_picture(widened(picture, net.conv_picture.in_channels(), type), {});
   } else {
     latent = sample.narrow(1, 0, out_channels_) * latent_gate;
-    head = net.conv_in(widened(torch::cat({latent, picture}, 1), net.conv_in.in_channels()), {});
+    head =
+        net.conv_in(widened(torch::cat({latent, picture}, 1), net.conv_in.in_channels(), type), {});
   }
   // Three pictures of memory in turns: fresh pages would cost as much as a convolution.
   torch::Tensor x = head, hidden, sum;

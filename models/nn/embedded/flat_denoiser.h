@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "io/config.h"
-#include "kernels/conv3x3_bf16.h"
+#include "kernels/conv3x3_fused.h"
 #include "nn/interfaces.h"
 #include "nn/layers.h"
 
@@ -43,15 +43,15 @@ class FlatDenoiser : public Denoiser {
   struct Block {
     Conv2d conv1, conv2;
   };
-  /// The convolutions as bfloat16 inference on a CPU likes them best.
+  /// The convolutions as inference on a CPU likes them best.
   struct Prepared {
     struct Block {
-      kernels::Conv3x3BF16 conv1, conv2;
+      kernels::FusedConv3x3 conv1, conv2;
     };
     explicit Prepared(const FlatDenoiser &net);
-    kernels::Conv3x3BF16 conv_in, conv_picture;  // conv_picture: of the picture's channels only
+    kernels::FusedConv3x3 conv_in, conv_picture;  // conv_picture: of the picture's channels only
     std::vector<Block> blocks;
-    kernels::Conv3x3BF16 conv_mid, conv_out, conv_skip;
+    kernels::FusedConv3x3 conv_mid, conv_out, conv_skip;
   };
   /// Two layers on a sinusoidal embedding of a number.
   struct NumberEmbedding {

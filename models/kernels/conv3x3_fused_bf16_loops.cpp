@@ -1,28 +1,24 @@
-#include "kernels/conv3x3_bf16_loops.h"
+#include "kernels/conv3x3_fused_bf16_loops.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "kernels/avx512_bf16.h"
 
-namespace livepeer::kernels::conv3x3_bf16_loops {
+namespace livepeer::kernels::conv3x3_fused_bf16_loops {
 
 #ifdef HAS_AVX512
 namespace {
+
+using conv3x3_fused::lane_channels;
+using conv3x3_fused::positions;
+using conv3x3_fused::tiles_at_once;
 
 uint16_t rounded(double value) {
   const auto single = float(value);
   uint32_t bits;
   std::memcpy(&bits, &single, sizeof bits);
   return uint16_t((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-}
-
-/// The transform of three filter taps to four.
-void spread(const double in[3], double out[4]) {
-  out[0] = in[0];
-  out[1] = (in[0] + in[1] + in[2]) / 2;
-  out[2] = (in[0] - in[1] + in[2]) / 2;
-  out[3] = in[2];
 }
 
 FOR_BF16 inline void store(BFloat16 *p, __m512 value) {
@@ -108,7 +104,7 @@ FOR_BF16 void multiply_all(const Convolution &conv, int64_t count, const BFloat1
 FOR_BF16 inline void finish(const Convolution &conv, int64_t y, int64_t x, int64_t channel,
                             __m512 sum) {
   if (y >= conv.height || x >= conv.width) return;
-  const Epilogue &epilogue = conv.epilogue;
+  const auto &epilogue = conv.epilogue;
   const int64_t at = (y * conv.width + x) * conv.out + channel;
   sum = _mm512_fmadd_ps(sum, _mm512_loadu_ps(epilogue.scale + channel),
                         _mm512_loadu_ps(epilogue.shift + channel));
@@ -152,24 +148,13 @@ int64_t bytes_of_v(int64_t in) {
 bool available() { return has_avx512_bf16(); }
 
 void transform_weight(const float *weight, int64_t in, int64_t out, BFloat16 *result) {
-  for (int64_t o = 0; o < out; ++o) {
+  for (int64_t o = 0; o < out; ++o)
     for (int64_t i = 0; i < in; ++i) {
-      const float *g = weight + (o * in + i) * 9;
-      double rows[4][3], spread_rows[3][4];
-      for (int x = 0; x < 3; ++x) {
-        const double column[3] = {g[x], g[3 + x], g[6 + x]};
-        spread(column, spread_rows[x]);
-        for (int y = 0; y < 4; ++y) rows[y][x] = spread_rows[x][y];
-      }
-      for (int64_t y = 0; y < 4; ++y) {
-        double values[4];
-        spread(rows[y], values);
-        for (int64_t x = 0; x < 4; ++x)
-          result[(((4 * y + x) * (in / 2) + i / 2) * out + o) * 2 + i % 2].bits =
-              rounded(values[x]);
-      }
+      double values[positions];
+      conv3x3_fused::spread_filter(weight + (o * in + i) * 9, values);
+      for (int64_t p = 0; p < positions; ++p)
+        result[((p * (in / 2) + i / 2) * out + o) * 2 + i % 2].bits = rounded(values[p]);
     }
-  }
 }
 
 int64_t scratch_bytes(int64_t in, int64_t out) {
@@ -197,4 +182,4 @@ void row_pair(const Convolution &, int64_t, void *) {}
 
 #endif
 
-}  // namespace livepeer::kernels::conv3x3_bf16_loops
+}  // namespace livepeer::kernels::conv3x3_fused_bf16_loops
