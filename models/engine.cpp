@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "diffusion/torch_model_loader.h"
+#include "kernels/cpu_level.h"
 #include "runtime/engine_library.h"
 
 namespace {
@@ -34,6 +35,7 @@ void call_before_libtorch_ends(void (*stop_workers)()) {
 extern "C" void LIVEPEER_MAKE_MODEL_LOADER(const livepeer::EngineHost &host,
                                            std::shared_ptr<livepeer::ModelLoader> *loader) {
   livepeer::set_log_sink(host.log);
+  livepeer::kernels::cap_library();
   call_before_libtorch_ends(host.stop_workers);
   *loader = std::make_shared<livepeer::TorchModelLoader>();
 }

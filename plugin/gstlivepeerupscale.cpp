@@ -91,8 +91,9 @@ GstStructure *make_stats(GstLivepeerUpscale *self) {
       "last-time", G_TYPE_UINT64, guint64(s.last_time.count()), "mean-time", G_TYPE_UINT64,
       guint64(s.mean_time.count()), "seed", G_TYPE_INT64, gint64(seed), "model", G_TYPE_STRING,
       s.model.c_str(), "device", G_TYPE_STRING, s.device.c_str(), "precision", G_TYPE_STRING,
-      s.precision.c_str(), "queue-depth", G_TYPE_UINT, guint(s.queue_depth), "peak-memory",
-      G_TYPE_UINT64, livepeer::peak_memory(), nullptr);
+      s.precision.c_str(), "cpu-level", G_TYPE_STRING, s.cpu_level.c_str(), "queue-depth",
+      G_TYPE_UINT, guint(s.queue_depth), "peak-memory", G_TYPE_UINT64, livepeer::peak_memory(),
+      nullptr);
 }
 
 void set_property(GObject *object, guint id, const GValue *value, GParamSpec *spec) {

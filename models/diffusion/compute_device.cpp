@@ -4,22 +4,10 @@
 
 #include <regex>
 
+#include "kernels/cpu_level.h"
 #include "runtime/error.h"
 
 namespace livepeer {
-namespace {
-
-bool cpu_has_bfloat16() {
-#if defined(__x86_64__)
-  // CPUs with AMX have these instructions too.
-  return __builtin_cpu_supports("avx512bf16");
-#else
-  return false;
-#endif
-}
-
-}  // namespace
-
 torch::Device find_device(const std::string &name) {
   if (name == "cpu") return torch::kCPU;
   if (name == "auto" || name.empty())
@@ -55,7 +43,8 @@ torch::Dtype find_dtype(Precision precision, const torch::Device &device) {
       break;
   }
   if (!device.is_cpu()) return torch::kFloat16;
-  return cpu_has_bfloat16() ? torch::kBFloat16 : torch::kFloat32;
+  const bool has_bfloat16 = kernels::cpu_level() >= kernels::CpuLevel::avx512_bf16;
+  return has_bfloat16 ? torch::kBFloat16 : torch::kFloat32;
 }
 
 std::string dtype_name(torch::Dtype dtype) {

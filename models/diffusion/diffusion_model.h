@@ -19,6 +19,7 @@ struct DiffusionModelInfo {
   int max_noise_level = 350;
   /// Working memory of all steps and of the decoder, per low-resolution pixel of a tile.
   uint64_t bytes_per_pixel = 0;
+  std::string cpu_level = {};  ///< UpscaleModel::cpu_level()
 };
 
 /// A diffusion pipeline as an UpscaleModel: frames of any size, regions, tiles, noise per seed.
@@ -30,6 +31,7 @@ class DiffusionModel : public UpscaleModel {
   std::string id() const override { return info_.id; }
   std::string device() const override { return info_.device; }
   std::string precision() const override { return info_.precision; }
+  std::string cpu_level() const override { return info_.cpu_level; }
   ResolvedSettings resolve(const UpscaleSettings &settings) const override;
   Frame upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
                 const Shift &noise_shift, const Limits &limits, Progress &progress) override;

@@ -10,6 +10,8 @@
 #include "diffusion/registry.h"
 #include "io/model_lookup.h"
 #include "io/snapshot.h"
+#include "kernels/cpu_level.h"
+#include "runtime/log.h"
 #include "safety/safety_checker.h"
 
 namespace livepeer {
@@ -56,6 +58,15 @@ uint64_t bytes_per_pixel(const Snapshot &snapshot, torch::Dtype dtype, int64_t l
   return std::max(denoiser, decoder) + 4 * sizeof(float) * uint64_t(latent_channels);
 }
 
+void log_processor(const Resolved &resolved) {
+  if (!resolved.device.is_cpu()) return;
+  log(LogLevel::info, "instructions of the level " + kernels::cpu_level_and_why());
+  if (resolved.dtype == torch::kBFloat16 && kernels::cpu_level() < kernels::CpuLevel::avx512_bf16)
+    log(LogLevel::warning,
+        "This processor does not compute in bfloat16, which is emulated and slow; set precision to "
+        "auto or float32");
+}
+
 /// The denoiser takes the latent and the low-resolution picture, stacked.
 void check_fit(const Snapshot &snapshot, const Denoiser &unet, const Vae &vae) {
   constexpr int64_t picture_channels = 3;
@@ -75,6 +86,7 @@ DiffusionModelInfo describe(const Resolved &resolved, const Vae &vae) {
   info.id = model_id_of(resolved.snapshot.folder());
   info.device = resolved.device.str();
   info.precision = dtype_name(resolved.dtype);
+  if (resolved.device.is_cpu()) info.cpu_level = kernels::cpu_level_and_why();
   info.defaults = {index.get<unsigned>("default_num_inference_steps", 75),
                    index.get<double>("default_guidance_scale", 9.0),
                    index.get<int>("default_noise_level", 20),
@@ -103,6 +115,7 @@ std::shared_ptr<UpscaleModel> TorchModelLoader::load(const ModelSpec &spec, Prog
   const torch::NoGradGuard no_grad;
   const Resolved resolved(spec);
   const Snapshot &snapshot = resolved.snapshot;
+  log_processor(resolved);
 
   WeightOptions options;
   options.device = resolved.device;

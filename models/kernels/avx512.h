@@ -3,12 +3,12 @@
 #include <cstdint>
 
 #include "kernels/bfloat16.h"
-#include "kernels/unroll.h"
+#include "kernels/loops.h"
 
 /// What kernels written with AVX-512's intrinsics share. HAS_AVX512 where the compiler has them;
-/// whether the processor does is asked at run time.
+/// whether the processor does, cpu_level() knows.
 
-#if defined(__x86_64__) && (defined(__clang__) || __GNUC__ >= 10)
+#if defined(__x86_64__)
 #include <immintrin.h>
 #define HAS_AVX512 1
 #define FOR_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))

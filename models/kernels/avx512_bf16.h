@@ -10,11 +10,6 @@
 
 namespace livepeer::kernels {
 
-inline bool has_avx512_bf16() {
-  return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bf16");
-}
-
 /// m[row][column] = (or, where `adds`, +=) x[row][in] * panel[in][column] for 16 * groups columns;
 /// `panel` is stored as [in / 2][panel_width][2].
 template <int rows, int groups>

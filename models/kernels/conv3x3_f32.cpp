@@ -38,8 +38,10 @@ void convolve_tiles(const loops::Convolution &conv) {
   at::parallel_for(0, (tiles + step - 1) / step, 1, [&](int64_t begin, int64_t end) {
     const auto scratch = torch::empty({loops::scratch_size(conv.in)}, torch::kFloat);
     for (int64_t i = begin; i < end; ++i)
-      loops::convolve_tiles(conv, i * step, std::min(step, tiles - i * step),
-                            scratch.data_ptr<float>());
+      at_loop_level([&](auto level) {
+        loops::Loops<level()>::convolve_tiles(conv, i * step, std::min(step, tiles - i * step),
+                                              scratch.data_ptr<float>());
+      });
   });
 }
 
@@ -66,9 +68,11 @@ torch::Tensor conv3x3_f32(const torch::Tensor &x, const torch::Tensor &weight,
   const auto transform = [&] {
     at::parallel_for(0, conv.blocks * parts, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i)
-        loops::transform_filters(tensors.weight.data_ptr<float>(), conv.in, conv.out,
-                                 conv.first_block + i / parts, i % parts * loops::filter_channels,
-                                 panels.data_ptr<float>() + i / parts * panel);
+        at_loop_level([&](auto level) {
+          loops::Loops<level()>::transform_filters(
+              tensors.weight.data_ptr<float>(), conv.in, conv.out, conv.first_block + i / parts,
+              i % parts * loops::filter_channels, panels.data_ptr<float>() + i / parts * panel);
+        });
     });
   };
   for_panels(conv, blocks, step, transform, [&] { convolve_tiles(conv); });

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "kernels/target_clones.h"
+#include "kernels/loops.h"
 
 namespace livepeer::kernels::conv3x3_f32_loops {
 namespace {
@@ -14,14 +14,14 @@ constexpr float a = 0.625f, b = 1.5f;
 constexpr float aa = a * a, bb = b * b;
 
 /// Channels that the loops work on at a time.
-constexpr int64_t chunk = 64;
+constexpr int64_t chunk = scratch_zeros;
 using Chunk = float[chunk];
 
 // The three maps along one axis, of `count` channels.
 
 /// Six inputs.
-INTO_CLONES void map_input(const std::array<const float *, 6> &x, int64_t count,
-                           const std::array<float *, 6> &y) {
+ALWAYS_INLINE void map_input(const std::array<const float *, 6> &x, int64_t count,
+                             const std::array<float *, 6> &y) {
   const float *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3], *x4 = x[4], *x5 = x[5];
   float *y0 = y[0], *y1 = y[1], *y2 = y[2], *y3 = y[3], *y4 = y[4], *y5 = y[5];
   ELEMENTWISE
@@ -38,8 +38,8 @@ INTO_CLONES void map_input(const std::array<const float *, 6> &x, int64_t count,
 }
 
 /// Three filter taps.
-INTO_CLONES void map_filter(const std::array<const float *, 3> &x, int64_t count,
-                            const std::array<float *, 6> &y) {
+ALWAYS_INLINE void map_filter(const std::array<const float *, 3> &x, int64_t count,
+                              const std::array<float *, 6> &y) {
   constexpr float at_0 = 1 / (aa * bb), at_a = 1 / (2 * aa * (aa - bb)),
                   at_b = 1 / (2 * bb * (bb - aa));
   const float *x0 = x[0], *x1 = x[1], *x2 = x[2];
@@ -58,8 +58,8 @@ INTO_CLONES void map_filter(const std::array<const float *, 3> &x, int64_t count
 }
 
 /// Six products; `bias` is added.
-INTO_CLONES void map_output(const std::array<const float *, 6> &x, const float *bias, int64_t count,
-                            const std::array<float *, 4> &y) {
+ALWAYS_INLINE void map_output(const std::array<const float *, 6> &x, const float *bias,
+                              int64_t count, const std::array<float *, 4> &y) {
   const float *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3], *x4 = x[4], *x5 = x[5];
   float *y0 = y[0], *y1 = y[1], *y2 = y[2], *y3 = y[3];
   ELEMENTWISE
@@ -75,7 +75,7 @@ INTO_CLONES void map_output(const std::array<const float *, 6> &x, const float *
 
 /// Six chunks, or rows of chunks, `stride` elements apart.
 template <typename T>
-INTO_CLONES std::array<T *, 6> six(T *first, int64_t stride) {
+ALWAYS_INLINE std::array<T *, 6> six(T *first, int64_t stride) {
   return {first,
           first + stride,
           first + 2 * stride,
@@ -96,8 +96,8 @@ struct Tile {
 /// Where the channels of a pixel begin, in pictures that are smaller by 2^shift; `outside` where
 /// there is none.
 template <typename T>
-INTO_CLONES T *pixel(const Convolution &conv, T *pictures, int shift, int64_t channels,
-                     const Tile &tile, int64_t dy, int64_t dx, T *outside) {
+ALWAYS_INLINE T *pixel(const Convolution &conv, T *pictures, int shift, int64_t channels,
+                       const Tile &tile, int64_t dy, int64_t dx, T *outside) {
   const int64_t y = tile.y + dy, x = tile.x + dx;
   if (y < 0 || y >= conv.height || x < 0 || x >= conv.width) return outside;
   const int64_t row = tile.picture * (conv.height >> shift) + (y >> shift);
@@ -105,8 +105,8 @@ INTO_CLONES T *pixel(const Convolution &conv, T *pictures, int shift, int64_t ch
 }
 
 /// `v` [positions][stride] at one tile's row of inputs.
-FOR_EACH_ISA void transform_input(const Convolution &conv, const Tile &tile, const float *zeros,
-                                  int64_t stride, float *v) {
+void transform_input(const Convolution &conv, const Tile &tile, const float *zeros, int64_t stride,
+                     float *v) {
   const float *pixels[6][6];
   for (int64_t x = 0; x < 6; ++x)
     for (int64_t y = 0; y < 6; ++y)
@@ -127,8 +127,8 @@ FOR_EACH_ISA void transform_input(const Convolution &conv, const Tile &tile, con
 }
 
 /// The outputs of a block of filters for one tile from `m` [positions][stride].
-FOR_EACH_ISA void transform_output(const Convolution &conv, const Tile &tile, int64_t filter,
-                                   int64_t stride, const float *m) {
+void transform_output(const Convolution &conv, const Tile &tile, int64_t filter, int64_t stride,
+                      const float *m) {
   const int64_t count = std::min(block_filters, conv.out - filter);
   const Chunk no_bias = {};
   Chunk rows[tile_side][6], outside;
@@ -145,8 +145,9 @@ FOR_EACH_ISA void transform_output(const Convolution &conv, const Tile &tile, in
 
 }  // namespace
 
-FOR_EACH_ISA void transform_filters(const float *weight, int64_t in, int64_t out, int64_t block,
-                                    int64_t begin, float *panel) {
+template <CpuLevel level>
+void Loops<level>::transform_filters(const float *weight, int64_t in, int64_t out, int64_t block,
+                                     int64_t begin, float *panel) {
   const int64_t first = block * block_filters, count = std::min(block_filters, out - first),
                 channels = std::min(filter_channels, in - begin),
                 step = position_step(in * block_filters);
@@ -168,12 +169,9 @@ FOR_EACH_ISA void transform_filters(const float *weight, int64_t in, int64_t out
   }
 }
 
-int64_t scratch_size(int64_t in) {
-  return chunk + positions * (position_step(tiles_at_once * in) +
-                              position_step(tiles_at_once * block_filters));
-}
-
-void convolve_tiles(const Convolution &conv, int64_t first, int64_t count, float *scratch) {
+template <CpuLevel level>
+void Loops<level>::convolve_tiles(const Convolution &conv, int64_t first, int64_t count,
+                                  float *scratch) {
   const int64_t v_step = position_step(tiles_at_once * conv.in),
                 m_step = position_step(tiles_at_once * block_filters),
                 panel_step = position_step(conv.in * block_filters);
@@ -184,16 +182,18 @@ void convolve_tiles(const Convolution &conv, int64_t first, int64_t count, float
   for (int64_t block = 0; block < conv.blocks; ++block) {
     const float *const panel = conv.panels + block * panel_size(conv.in);
     for (int64_t p = 0; p < positions; ++p)
-      matmul_f32_loops::multiply({count,
-                                  conv.in,
-                                  block_filters,
-                                  {v + p * v_step, conv.in},
-                                  panel + p * panel_step,
-                                  {m + p * m_step, block_filters}});
+      matmul_f32_loops::multiply<level>({count,
+                                         conv.in,
+                                         block_filters,
+                                         {v + p * v_step, conv.in},
+                                         panel + p * panel_step,
+                                         {m + p * m_step, block_filters}});
     for (int64_t tile = 0; tile < count; ++tile)
       transform_output(conv, {conv, first + tile}, (conv.first_block + block) * block_filters,
                        m_step, m + tile * block_filters);
   }
 }
+
+template struct Loops<CpuLevel::LEVEL>;
 
 }  // namespace livepeer::kernels::conv3x3_f32_loops

@@ -6,7 +6,7 @@
 
 /// Inner loops of the 3x3 convolution of float32 pictures by Winograd's minimal filtering
 /// F(4x4, 3x3) (Lavin and Gray 2015, "Fast algorithms for convolutional neural networks"), compiled
-/// for several instruction sets. No torch in here, as in elementwise_loops.h.
+/// for several levels. No torch in here, as in elementwise_loops.h.
 namespace livepeer::kernels::conv3x3_f32_loops {
 
 constexpr int64_t tile_side = 4;       ///< outputs of a tile in each direction
@@ -25,12 +25,8 @@ inline int64_t panel_size(int64_t in) { return positions * position_step(in * bl
 /// Input channels whose filters are best transformed at a time.
 constexpr int64_t filter_channels = 16;
 
-/// The input channels `begin` to `begin + filter_channels`, if there are as many, of `panel`
-/// [positions][in][block_filters], positions position_step() apart: the filters
-/// `block_filters * block` and following of `weight` [out][3][3][in], those beyond the last one as
-/// zeros.
-void transform_filters(const float *weight, int64_t in, int64_t out, int64_t block, int64_t begin,
-                       float *panel);
+/// Zeros at the begin of the memory to work in, for pixels outside of a picture.
+constexpr int64_t scratch_zeros = 64;
 
 struct Convolution {
   const float *input;           ///< [batch][height][width][in]; where `doubles`, half of each
@@ -48,10 +44,23 @@ struct Convolution {
 };
 
 /// Floats that convolve_tiles() needs to work in.
-int64_t scratch_size(int64_t in);
+inline int64_t scratch_size(int64_t in) {
+  return scratch_zeros + positions * (position_step(tiles_at_once * in) +
+                                      position_step(tiles_at_once * block_filters));
+}
 
-/// The outputs, of the given filters, of `count` <= tiles_at_once tiles, counted row by row and
-/// picture by picture. They depend on the 6x6 inputs of their tile and on nothing else.
-void convolve_tiles(const Convolution &conv, int64_t first, int64_t count, float *scratch);
+template <CpuLevel level>
+struct Loops {
+  /// The input channels `begin` to `begin + filter_channels`, if there are as many, of `panel`
+  /// [positions][in][block_filters], positions position_step() apart: the filters
+  /// `block_filters * block` and following of `weight` [out][3][3][in], those beyond the last one
+  /// as zeros.
+  static void transform_filters(const float *weight, int64_t in, int64_t out, int64_t block,
+                                int64_t begin, float *panel);
+
+  /// The outputs, of the given filters, of `count` <= tiles_at_once tiles, counted row by row and
+  /// picture by picture. They depend on the 6x6 inputs of their tile and on nothing else.
+  static void convolve_tiles(const Convolution &conv, int64_t first, int64_t count, float *scratch);
+};
 
 }  // namespace livepeer::kernels::conv3x3_f32_loops

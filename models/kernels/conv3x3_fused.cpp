@@ -51,7 +51,7 @@ void convolve(const torch::Tensor &x, const torch::Tensor &weight, const torch::
 bool FusedConv3x3::can(const torch::Tensor &weight) {
   if (!takes_kernels(weight) || weight.requires_grad()) return false;
   if (weight.size(0) % lane_channels != 0) return false;
-  return weight.scalar_type() == torch::kFloat || bf16_loops::available();
+  return weight.scalar_type() == torch::kFloat || cpu_level() >= CpuLevel::avx512_bf16;
 }
 
 FusedConv3x3::FusedConv3x3(const torch::Tensor &weight, const torch::Tensor &bias)
@@ -63,7 +63,10 @@ FusedConv3x3::FusedConv3x3(const torch::Tensor &weight, const torch::Tensor &bia
       at::constant_pad_nd(weight.to(torch::kFloat), {0, 0, 0, 0, 0, in_ - weight.size(1)})
           .contiguous();
   if (weight.scalar_type() == torch::kFloat)
-    f32_loops::transform_weight(padded.data_ptr<float>(), in_, out_, numbers<float>(weight_));
+    at_loop_level([&](auto level) {
+      f32_loops::Loops<level()>::transform_weight(padded.data_ptr<float>(), in_, out_,
+                                                  numbers<float>(weight_));
+    });
   else
     bf16_loops::transform_weight(padded.data_ptr<float>(), in_, out_, numbers<BFloat16>(weight_));
 }
@@ -86,8 +89,10 @@ torch::Tensor FusedConv3x3::operator()(const torch::Tensor &x, const Options &op
 
   const float *const scales = factor.data_ptr<float>(), *const shifts = shift.data_ptr<float>();
   if (type == torch::kFloat)
-    convolve(x, weight_, result, options, scales, shifts, f32_loops::scratch_bytes(in_, out_),
-             f32_loops::row_pair);
+    at_loop_level([&](auto level) {
+      convolve(x, weight_, result, options, scales, shifts, f32_loops::scratch_bytes(in_, out_),
+               f32_loops::Loops<level()>::row_pair);
+    });
   else
     convolve(x, weight_, result, options, scales, shifts, bf16_loops::scratch_bytes(in_, out_),
              bf16_loops::row_pair);

@@ -145,8 +145,6 @@ int64_t bytes_of_v(int64_t in) {
 
 }  // namespace
 
-bool available() { return has_avx512_bf16(); }
-
 void transform_weight(const float *weight, int64_t in, int64_t out, BFloat16 *result) {
   for (int64_t o = 0; o < out; ++o)
     for (int64_t i = 0; i < in; ++i) {
@@ -175,7 +173,6 @@ void row_pair(const Convolution &conv, int64_t pair, void *scratch) {
 
 #else  // processors without the instructions
 
-bool available() { return false; }
 void transform_weight(const float *, int64_t, int64_t, BFloat16 *) {}
 int64_t scratch_bytes(int64_t, int64_t) { return 0; }
 void row_pair(const Convolution &, int64_t, void *) {}

@@ -9,8 +9,6 @@ namespace livepeer::kernels::conv3x3_fused_bf16_loops {
 
 using Convolution = conv3x3_fused::Convolution<BFloat16>;
 
-bool available();
-
 /// `weight` [out, in, 3, 3] as [positions][in / 2][out][2], which the products read in order.
 void transform_weight(const float *weight, int64_t in, int64_t out, BFloat16 *result);
 

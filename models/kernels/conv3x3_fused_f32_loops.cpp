@@ -2,9 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/loops.h"
 #include "kernels/matmul_f32_loops.h"
-#include "kernels/target_clones.h"
-#include "kernels/unroll.h"
 
 namespace livepeer::kernels::conv3x3_fused_f32_loops {
 namespace {
@@ -16,15 +15,15 @@ using conv3x3_fused::tiles_at_once;
 constexpr int64_t lanes = 8;
 typedef float Lanes __attribute__((vector_size(32), aligned(sizeof(float)), may_alias));
 
-INTO_CLONES Lanes load(const float *p) { return *reinterpret_cast<const Lanes *>(p); }
-INTO_CLONES void store(float *p, Lanes value) { *reinterpret_cast<Lanes *>(p) = value; }
+ALWAYS_INLINE Lanes load(const float *p) { return *reinterpret_cast<const Lanes *>(p); }
+ALWAYS_INLINE void store(float *p, Lanes value) { *reinterpret_cast<Lanes *>(p) = value; }
 
 /// Four values of a column, transformed; a column or row outside the picture is zero.
 struct Column {
   Lanes value[4];
 };
 
-INTO_CLONES Column load_column(const float *const rows[4], int64_t offset, bool inside) {
+ALWAYS_INLINE Column load_column(const float *const rows[4], int64_t offset, bool inside) {
   Lanes d[4];
   UNROLL
   for (int i = 0; i < 4; ++i) d[i] = inside && rows[i] ? load(rows[i] + offset) : Lanes{};
@@ -32,8 +31,8 @@ INTO_CLONES Column load_column(const float *const rows[4], int64_t offset, bool 
 }
 
 /// v[position][tile][in] of the tiles [first, first + count) of a pair of rows.
-FOR_EACH_ISA void transform_input(const Convolution &conv, int64_t pair, int64_t first,
-                                  int64_t count, float *v) {
+void transform_input(const Convolution &conv, int64_t pair, int64_t first, int64_t count,
+                     float *v) {
   const int64_t step = tiles_at_once * conv.in;
   const float *rows[4];
   for (int64_t i = 0; i < 4; ++i) {
@@ -62,7 +61,8 @@ FOR_EACH_ISA void transform_input(const Convolution &conv, int64_t pair, int64_t
 }
 
 /// Scale, shift, residual and relu of some channels of a pixel.
-INTO_CLONES void finish(const Convolution &conv, int64_t y, int64_t x, int64_t channel, Lanes sum) {
+ALWAYS_INLINE void finish(const Convolution &conv, int64_t y, int64_t x, int64_t channel,
+                          Lanes sum) {
   if (y >= conv.height || x >= conv.width) return;
   const auto &epilogue = conv.epilogue;
   const int64_t at = (y * conv.width + x) * conv.out + channel;
@@ -72,8 +72,8 @@ INTO_CLONES void finish(const Convolution &conv, int64_t y, int64_t x, int64_t c
   store((conv.output ? conv.output : conv.output_float) + at, sum);
 }
 
-FOR_EACH_ISA void transform_output(const Convolution &conv, int64_t pair, int64_t first,
-                                   int64_t count, const float *m) {
+void transform_output(const Convolution &conv, int64_t pair, int64_t first, int64_t count,
+                      const float *m) {
   const int64_t step = tiles_at_once * conv.out;
   for (int64_t tile = 0; tile < count; ++tile) {
     const int64_t y = 2 * pair, x = 2 * (first + tile);
@@ -97,7 +97,8 @@ FOR_EACH_ISA void transform_output(const Convolution &conv, int64_t pair, int64_
 
 }  // namespace
 
-void transform_weight(const float *weight, int64_t in, int64_t out, float *result) {
+template <CpuLevel level>
+void Loops<level>::transform_weight(const float *weight, int64_t in, int64_t out, float *result) {
   for (int64_t o = 0; o < out; ++o)
     for (int64_t i = 0; i < in; ++i) {
       double values[positions];
@@ -106,11 +107,8 @@ void transform_weight(const float *weight, int64_t in, int64_t out, float *resul
     }
 }
 
-int64_t scratch_bytes(int64_t in, int64_t out) {
-  return positions * tiles_at_once * (in + out) * int64_t(sizeof(float));
-}
-
-void row_pair(const Convolution &conv, int64_t pair, void *scratch) {
+template <CpuLevel level>
+void Loops<level>::row_pair(const Convolution &conv, int64_t pair, void *scratch) {
   float *const v = static_cast<float *>(scratch), *const m =
                                                       v + positions * tiles_at_once * conv.in;
   const int64_t tiles = (conv.width + 1) / 2;
@@ -118,14 +116,16 @@ void row_pair(const Convolution &conv, int64_t pair, void *scratch) {
     const int64_t count = std::min(tiles_at_once, tiles - first);
     transform_input(conv, pair, first, count, v);
     for (int64_t p = 0; p < positions; ++p)
-      matmul_f32_loops::multiply({count,
-                                  conv.in,
-                                  conv.out,
-                                  {v + p * tiles_at_once * conv.in, conv.in},
-                                  conv.weight + p * conv.in * conv.out,
-                                  {m + p * tiles_at_once * conv.out, conv.out}});
+      matmul_f32_loops::multiply<level>({count,
+                                         conv.in,
+                                         conv.out,
+                                         {v + p * tiles_at_once * conv.in, conv.in},
+                                         conv.weight + p * conv.in * conv.out,
+                                         {m + p * tiles_at_once * conv.out, conv.out}});
     transform_output(conv, pair, first, count, m);
   }
 }
+
+template struct Loops<CpuLevel::LEVEL>;
 
 }  // namespace livepeer::kernels::conv3x3_fused_f32_loops

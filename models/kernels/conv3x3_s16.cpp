@@ -6,6 +6,7 @@
 
 #include "kernels/conv3x3_panels.h"
 #include "kernels/conv3x3_s16_loops.h"
+#include "kernels/cpu_level.h"
 #include "kernels/panels.h"
 #include "kernels/tensors.h"
 
@@ -64,7 +65,8 @@ const loops::Algorithm *best_algorithm(const loops::Convolution &conv) {
 
 bool conv3x3_s16_pays(const torch::Tensor &x, const torch::Tensor &weight, int64_t stride,
                       int64_t padding) {
-  if (!takes_kernels(x, weight, torch::kBFloat16) || !loops::available()) return false;
+  if (!takes_kernels(x, weight, torch::kBFloat16) || cpu_level() < CpuLevel::avx512_bf16)
+    return false;
   if (!is_conv3x3(weight, stride, padding)) return false;
   const int64_t in = x.size(1), out = weight.size(0);
   if (in % loops::lane_channels != 0 || out % loops::lane_channels != 0) return false;

@@ -15,8 +15,6 @@ namespace livepeer::kernels::conv3x3_s16_loops {
 constexpr int64_t lane_channels = 16;  ///< channel counts are multiples of this
 constexpr int64_t block_filters = 64;  ///< output channels worked on at a time
 
-bool available();
-
 /// Euclidean norms of `count` pixels of `channels` values.
 void pixel_norms(const BFloat16 *x, int64_t count, int64_t channels, float *norms);
 

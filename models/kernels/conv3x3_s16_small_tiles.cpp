@@ -252,11 +252,6 @@ const Algorithm small_tiles{2,
                             scratch_bytes,
                             convolve_tiles};
 
-bool available() {
-  return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
-}
-
 FOR_VNNI void pixel_norms(const BFloat16 *x, int64_t count, int64_t channels, float *norms) {
   for (int64_t pixel = 0; pixel < count; ++pixel, x += channels) {
     __m512 sum = _mm512_setzero_ps();
@@ -271,7 +266,6 @@ FOR_VNNI void pixel_norms(const BFloat16 *x, int64_t count, int64_t channels, fl
 #else  // processors without the instructions
 
 const Algorithm small_tiles{};
-bool available() { return false; }
 void pixel_norms(const BFloat16 *, int64_t, int64_t, float *) {}
 
 #endif

@@ -2,27 +2,18 @@
 
 #include "kernels/conv3x3_f32.h"
 #include "kernels/conv3x3_s16.h"
+#include "kernels/cpu_level.h"
 #include "kernels/matmul_bf16.h"
 #include "kernels/tensors.h"
 
 namespace livepeer::kernels {
 namespace {
 
-/// Whether oneDNN computes in bfloat16 here. Where it does not, libtorch's own loops would take
-/// hundreds of times as long, and round every partial sum.
-bool library_has_bf16() {
-#if defined(__x86_64__)
-  static const bool has = __builtin_cpu_supports("avx512bw") &&
-                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-  return has;
-#else
-  return false;
-#endif
-}
-
-/// Whether `x` and `weight` are bfloat16 that is better computed with in float32.
+/// Whether `x` and `weight` are bfloat16 that is better computed with in float32: where oneDNN does
+/// not compute in it, libtorch's own loops would take hundreds of times as long, and round every
+/// partial sum.
 bool is_emulated(const torch::Tensor &x, const torch::Tensor &weight) {
-  return takes_kernels(x, weight, torch::kBFloat16) && !library_has_bf16();
+  return takes_kernels(x, weight, torch::kBFloat16) && cpu_level() < CpuLevel::avx512;
 }
 
 torch::Tensor widened(const torch::Tensor &x) { return x.defined() ? x.to(torch::kFloat) : x; }

@@ -11,6 +11,8 @@
 namespace livepeer::kernels {
 namespace {
 
+using elementwise_loops::Loops;
+
 /// Rows (pixels) summed up by one task. Fixed, so that sums do not depend on the thread count.
 constexpr int64_t rows_per_task = 512;
 
@@ -104,9 +106,11 @@ void normalise_groups(const torch::Tensor &x, const torch::Tensor &offset_,
       for (int64_t i = begin; i < end; ++i) {
         const int64_t sample = i / tasks, task = i % tasks;
         partial[size_t(i)].resize(size_t(2 * channels));
-        elementwise_loops::sum_and_squares(in + (sample * pixels + task * rows_per_task) * channels,
-                                           first.data_ptr<float>() + sample * channels,
-                                           rows_of(task), channels, partial[size_t(i)].data());
+        at_loop_level([&](auto level) {
+          Loops<level()>::sum_and_squares(in + (sample * pixels + task * rows_per_task) * channels,
+                                          first.data_ptr<float>() + sample * channels,
+                                          rows_of(task), channels, partial[size_t(i)].data());
+        });
       }
     });
     std::vector<Affine> affine;
@@ -125,8 +129,10 @@ void normalise_groups(const torch::Tensor &x, const torch::Tensor &offset_,
         const int64_t sample = i / tasks, task = i % tasks;
         const int64_t start = (sample * pixels + task * rows_per_task) * channels;
         const auto &map = affine[size_t(sample)];
-        elementwise_loops::affine(in + start, map.scale.data(), map.shift.data(), rows_of(task),
-                                  channels, silu, output<T>(result) + start);
+        at_loop_level([&](auto level) {
+          Loops<level()>::affine(in + start, map.scale.data(), map.shift.data(), rows_of(task),
+                                 channels, silu, output<T>(result) + start);
+        });
       }
     });
   });
@@ -158,9 +164,11 @@ torch::Tensor layer_norm(const torch::Tensor &x_, const torch::Tensor &weight_,
   for_types(x, result, [&](const auto *in, auto type) {
     using T = decltype(type);
     at::parallel_for(0, count, grain(channels), [&](int64_t begin, int64_t end) {
-      elementwise_loops::layer_norm(in + begin * channels, weight.data_ptr<float>(),
-                                    bias.data_ptr<float>(), float(eps), end - begin, channels,
-                                    output<T>(result) + begin * channels);
+      at_loop_level([&](auto level) {
+        Loops<level()>::layer_norm(in + begin * channels, weight.data_ptr<float>(),
+                                   bias.data_ptr<float>(), float(eps), end - begin, channels,
+                                   output<T>(result) + begin * channels);
+      });
     });
   });
   return result;
@@ -172,8 +180,10 @@ torch::Tensor add(const torch::Tensor &branch, const torch::Tensor &x) {
   auto result = torch::empty_like(branch, branch.options().dtype(torch::kFloat));
   for_type(x, [&](const auto *in, auto) {
     at::parallel_for(0, x.numel(), grain_elements, [&](int64_t begin, int64_t end) {
-      elementwise_loops::add(reinterpret_cast<const BFloat16 *>(branch.data_ptr()) + begin,
-                             in + begin, end - begin, result.data_ptr<float>() + begin);
+      at_loop_level([&](auto level) {
+        Loops<level()>::add(reinterpret_cast<const BFloat16 *>(branch.data_ptr()) + begin,
+                            in + begin, end - begin, result.data_ptr<float>() + begin);
+      });
     });
   });
   return result;
@@ -187,8 +197,10 @@ torch::Tensor exponentials_(torch::Tensor &x) {
   for_type(x, [&](const auto *, auto type) {
     using T = decltype(type);
     at::parallel_for(0, count, grain(width), [&](int64_t begin, int64_t end) {
-      elementwise_loops::exponentials(output<T>(x) + begin * width, end - begin, width,
-                                      sums.data_ptr<float>() + begin);
+      at_loop_level([&](auto level) {
+        Loops<level()>::exponentials(output<T>(x) + begin * width, end - begin, width,
+                                     sums.data_ptr<float>() + begin);
+      });
     });
   });
   return sums;
@@ -203,8 +215,10 @@ torch::Tensor geglu(const torch::Tensor &x_) {
   for_type(x, [&](const auto *in, auto type) {
     using T = decltype(type);
     at::parallel_for(0, count, grain(width), [&](int64_t begin, int64_t end) {
-      elementwise_loops::geglu(in + begin * 2 * width, end - begin, width,
-                               output<T>(result) + begin * width);
+      at_loop_level([&](auto level) {
+        Loops<level()>::geglu(in + begin * 2 * width, end - begin, width,
+                              output<T>(result) + begin * width);
+      });
     });
   });
   return result;

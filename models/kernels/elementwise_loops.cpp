@@ -4,24 +4,24 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/target_clones.h"
+#include "kernels/loops.h"
 
 namespace livepeer::kernels::elementwise_loops {
 namespace {
 
-INTO_CLONES float load(const float *p) { return *p; }
+ALWAYS_INLINE float load(const float *p) { return *p; }
 
-INTO_CLONES float load(const BFloat16 *p) {
+ALWAYS_INLINE float load(const BFloat16 *p) {
   const uint32_t bits = uint32_t(p->bits) << 16;
   float value;
   std::memcpy(&value, &bits, sizeof value);
   return value;
 }
 
-INTO_CLONES void store(float *p, float value) { *p = value; }
+ALWAYS_INLINE void store(float *p, float value) { *p = value; }
 
 /// To the nearest, ties to even; a NaN stays one.
-INTO_CLONES void store(BFloat16 *p, float value) {
+ALWAYS_INLINE void store(BFloat16 *p, float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
@@ -32,7 +32,7 @@ INTO_CLONES void store(BFloat16 *p, float value) {
 constexpr int64_t lanes = 32;
 
 /// e^x to about 2 units in the last place; saturates near the ends of the float range.
-INTO_CLONES float exponential(float x) {
+ALWAYS_INLINE float exponential(float x) {
   x = x > 88.0f ? 88.0f : x;
   x = x < -87.0f ? -87.0f : x;
   // x = n ln 2 + r: adding 1.5 * 2^23 rounds to an integer.
@@ -52,11 +52,11 @@ INTO_CLONES float exponential(float x) {
   return p * two_to_n;
 }
 
-INTO_CLONES float silu_of(float x) { return x / (1.0f + exponential(-x)); }
+ALWAYS_INLINE float silu_of(float x) { return x / (1.0f + exponential(-x)); }
 
 /// x times the normal distribution function, by formula 7.1.26 of Abramowitz and Stegun for the
 /// error function (absolute error 1.5e-7).
-INTO_CLONES float gelu_of(float x) {
+ALWAYS_INLINE float gelu_of(float x) {
   const float z = std::fabs(x) * 0.70710678f;
   const float t = 1.0f / (1.0f + 0.3275911f * z);
   float p = 1.061405429f;
@@ -69,8 +69,8 @@ INTO_CLONES float gelu_of(float x) {
 }
 
 template <typename T>
-INTO_CLONES void sum_and_squares_of(const T *x, const float *origin, int64_t count,
-                                    int64_t channels, double *sums) {
+ALWAYS_INLINE void sum_and_squares_of(const T *x, const float *origin, int64_t count,
+                                      int64_t channels, double *sums) {
   // Short runs in float32, added up in double.
   constexpr int64_t run = 32;
   for (int64_t c = 0; c < channels; c += lanes) {
@@ -108,8 +108,8 @@ INTO_CLONES void sum_and_squares_of(const T *x, const float *origin, int64_t cou
 }
 
 template <typename In, typename Out>
-INTO_CLONES void affine_of(const In *x, const float *scale, const float *shift, int64_t count,
-                           int64_t channels, bool silu, Out *y) {
+ALWAYS_INLINE void affine_of(const In *x, const float *scale, const float *shift, int64_t count,
+                             int64_t channels, bool silu, Out *y) {
   for (int64_t row = 0; row < count; ++row, x += channels, y += channels) {
     if (silu) {
       ELEMENTWISE
@@ -124,7 +124,7 @@ INTO_CLONES void affine_of(const In *x, const float *scale, const float *shift, 
 
 /// Sum over a row of function(x[c]), in parallel partial sums.
 template <typename T, typename Function>
-INTO_CLONES float row_sum(const T *x, int64_t channels, Function function) {
+ALWAYS_INLINE float row_sum(const T *x, int64_t channels, Function function) {
   float partial[lanes] = {};
   int64_t c = 0;
   for (; c + lanes <= channels; c += lanes)
@@ -136,8 +136,8 @@ INTO_CLONES float row_sum(const T *x, int64_t channels, Function function) {
 }
 
 template <typename In, typename Out>
-INTO_CLONES void layer_norm_of(const In *x, const float *weight, const float *bias, float eps,
-                               int64_t count, int64_t channels, Out *y) {
+ALWAYS_INLINE void layer_norm_of(const In *x, const float *weight, const float *bias, float eps,
+                                 int64_t count, int64_t channels, Out *y) {
   for (int64_t row = 0; row < count; ++row, x += channels, y += channels) {
     const float mean = row_sum(
                            x, channels, [](float v) __attribute__((always_inline)) { return v; }) /
@@ -154,7 +154,7 @@ INTO_CLONES void layer_norm_of(const In *x, const float *weight, const float *bi
 }
 
 template <typename T>
-INTO_CLONES void exponentials_of(T *x, int64_t count, int64_t width, float *sums) {
+ALWAYS_INLINE void exponentials_of(T *x, int64_t count, int64_t width, float *sums) {
   for (int64_t row = 0; row < count; ++row, x += width) {
     float largest[lanes];
     for (int64_t i = 0; i < lanes; ++i) largest[i] = load(x);
@@ -178,72 +178,89 @@ INTO_CLONES void exponentials_of(T *x, int64_t count, int64_t width, float *sums
 }
 
 template <typename In, typename Out>
-INTO_CLONES void geglu_of(const In *x, int64_t count, int64_t width, Out *y) {
+ALWAYS_INLINE void geglu_of(const In *x, int64_t count, int64_t width, Out *y) {
   for (int64_t row = 0; row < count; ++row, x += 2 * width, y += width)
     for (int64_t c = 0; c < width; ++c) store(y + c, load(x + c) * gelu_of(load(x + width + c)));
 }
 
 }  // namespace
 
-FOR_EACH_ISA void sum_and_squares(const float *x, const float *origin, int64_t count,
-                                  int64_t channels, double *sums) {
+template <CpuLevel level>
+void Loops<level>::sum_and_squares(const float *x, const float *origin, int64_t count,
+                                   int64_t channels, double *sums) {
   sum_and_squares_of(x, origin, count, channels, sums);
 }
-FOR_EACH_ISA void sum_and_squares(const BFloat16 *x, const float *origin, int64_t count,
-                                  int64_t channels, double *sums) {
+template <CpuLevel level>
+void Loops<level>::sum_and_squares(const BFloat16 *x, const float *origin, int64_t count,
+                                   int64_t channels, double *sums) {
   sum_and_squares_of(x, origin, count, channels, sums);
 }
 
-FOR_EACH_ISA void affine(const float *x, const float *scale, const float *shift, int64_t count,
-                         int64_t channels, bool silu, float *y) {
+template <CpuLevel level>
+void Loops<level>::affine(const float *x, const float *scale, const float *shift, int64_t count,
+                          int64_t channels, bool silu, float *y) {
   affine_of(x, scale, shift, count, channels, silu, y);
 }
-FOR_EACH_ISA void affine(const BFloat16 *x, const float *scale, const float *shift, int64_t count,
-                         int64_t channels, bool silu, BFloat16 *y) {
-  affine_of(x, scale, shift, count, channels, silu, y);
-}
-
-FOR_EACH_ISA void affine(const float *x, const float *scale, const float *shift, int64_t count,
-                         int64_t channels, bool silu, BFloat16 *y) {
+template <CpuLevel level>
+void Loops<level>::affine(const BFloat16 *x, const float *scale, const float *shift, int64_t count,
+                          int64_t channels, bool silu, BFloat16 *y) {
   affine_of(x, scale, shift, count, channels, silu, y);
 }
 
-FOR_EACH_ISA void layer_norm(const float *x, const float *weight, const float *bias, float eps,
-                             int64_t count, int64_t channels, float *y) {
+template <CpuLevel level>
+void Loops<level>::affine(const float *x, const float *scale, const float *shift, int64_t count,
+                          int64_t channels, bool silu, BFloat16 *y) {
+  affine_of(x, scale, shift, count, channels, silu, y);
+}
+
+template <CpuLevel level>
+void Loops<level>::layer_norm(const float *x, const float *weight, const float *bias, float eps,
+                              int64_t count, int64_t channels, float *y) {
   layer_norm_of(x, weight, bias, eps, count, channels, y);
 }
-FOR_EACH_ISA void layer_norm(const BFloat16 *x, const float *weight, const float *bias, float eps,
-                             int64_t count, int64_t channels, BFloat16 *y) {
+template <CpuLevel level>
+void Loops<level>::layer_norm(const BFloat16 *x, const float *weight, const float *bias, float eps,
+                              int64_t count, int64_t channels, BFloat16 *y) {
   layer_norm_of(x, weight, bias, eps, count, channels, y);
 }
 
-FOR_EACH_ISA void layer_norm(const float *x, const float *weight, const float *bias, float eps,
-                             int64_t count, int64_t channels, BFloat16 *y) {
+template <CpuLevel level>
+void Loops<level>::layer_norm(const float *x, const float *weight, const float *bias, float eps,
+                              int64_t count, int64_t channels, BFloat16 *y) {
   layer_norm_of(x, weight, bias, eps, count, channels, y);
 }
 
-FOR_EACH_ISA void add(const BFloat16 *a, const float *b, int64_t count, float *y) {
+template <CpuLevel level>
+void Loops<level>::add(const BFloat16 *a, const float *b, int64_t count, float *y) {
   for (int64_t i = 0; i < count; ++i) y[i] = load(a + i) + b[i];
 }
-FOR_EACH_ISA void add(const BFloat16 *a, const BFloat16 *b, int64_t count, float *y) {
+template <CpuLevel level>
+void Loops<level>::add(const BFloat16 *a, const BFloat16 *b, int64_t count, float *y) {
   for (int64_t i = 0; i < count; ++i) y[i] = load(a + i) + load(b + i);
 }
 
-FOR_EACH_ISA void exponentials(float *x, int64_t count, int64_t width, float *sums) {
+template <CpuLevel level>
+void Loops<level>::exponentials(float *x, int64_t count, int64_t width, float *sums) {
   exponentials_of(x, count, width, sums);
 }
-FOR_EACH_ISA void exponentials(BFloat16 *x, int64_t count, int64_t width, float *sums) {
+template <CpuLevel level>
+void Loops<level>::exponentials(BFloat16 *x, int64_t count, int64_t width, float *sums) {
   exponentials_of(x, count, width, sums);
 }
 
-FOR_EACH_ISA void geglu(const float *x, int64_t count, int64_t width, float *y) {
+template <CpuLevel level>
+void Loops<level>::geglu(const float *x, int64_t count, int64_t width, float *y) {
   geglu_of(x, count, width, y);
 }
-FOR_EACH_ISA void geglu(const BFloat16 *x, int64_t count, int64_t width, BFloat16 *y) {
+template <CpuLevel level>
+void Loops<level>::geglu(const BFloat16 *x, int64_t count, int64_t width, BFloat16 *y) {
   geglu_of(x, count, width, y);
 }
-FOR_EACH_ISA void geglu(const float *x, int64_t count, int64_t width, BFloat16 *y) {
+template <CpuLevel level>
+void Loops<level>::geglu(const float *x, int64_t count, int64_t width, BFloat16 *y) {
   geglu_of(x, count, width, y);
 }
+
+template struct Loops<CpuLevel::LEVEL>;
 
 }  // namespace livepeer::kernels::elementwise_loops

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include "kernels/cpu_level.h"
 #include "kernels/matmul_bf16_loops.h"
 #include "kernels/panels.h"
 #include "kernels/tensors.h"
@@ -21,7 +22,8 @@ constexpr int64_t panels_bytes = 4 << 20;
 }  // namespace
 
 bool matmul_bf16_pays(const torch::Tensor &x, const torch::Tensor &weight) {
-  if (!takes_kernels(x, weight, torch::kBFloat16) || !loops::available()) return false;
+  if (!takes_kernels(x, weight, torch::kBFloat16) || cpu_level() < CpuLevel::avx512_bf16)
+    return false;
   const int64_t in = weight.size(1), out = weight.size(0);
   return in % loops::input_step == 0 && out % loops::output_step == 0 && x.numel() >= min_rows * in;
 }

@@ -37,8 +37,8 @@ FOR_BF16 void finish(const Product &product, const Block &block, float *m, int64
             (__m256i)_mm512_cvtneps_pbh(value));
     }
   if (product.gated)
-    elementwise_loops::geglu(m, 1, block.width,
-                             product.y + row * (product.out / 2) + block.first[0]);
+    elementwise_loops::Loops<CpuLevel::avx512>::geglu(
+        m, 1, block.width, product.y + row * (product.out / 2) + block.first[0]);
 }
 
 /// Calls function(row, its number as a constant) for groups of rows.
@@ -72,8 +72,6 @@ FOR_BF16 void multiply_block(const Product &product, int64_t index, int64_t firs
 
 }  // namespace
 
-bool available() { return has_avx512_bf16(); }
-
 FOR_AVX512 void pack(const BFloat16 *weight, int64_t in, const Block &block, BFloat16 *panel) {
   for (int64_t group = 0; group < block_outputs; group += lanes) {
     const int64_t run = std::min(group / block.width, block.runs), row = group - run * block.width;
@@ -105,7 +103,6 @@ void multiply_rows(const Product &product, int64_t first, int64_t count) {
 
 #else  // processors without the instructions
 
-bool available() { return false; }
 void pack(const BFloat16 *, int64_t, const Block &, BFloat16 *) {}
 void multiply_rows(const Product &, int64_t, int64_t) {}
 

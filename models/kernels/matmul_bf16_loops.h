@@ -12,8 +12,6 @@ constexpr int64_t block_outputs = 64;  ///< columns of the result worked on at a
 constexpr int64_t input_step = 32;     ///< input widths are multiples of this
 constexpr int64_t output_step = 16;    ///< output widths are multiples of this
 
-bool available();
-
 /// Which rows of a weight [out][in] make the `index`th block: one run, or two where values and
 /// gates of a gated unit go together.
 struct Block {

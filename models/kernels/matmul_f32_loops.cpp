@@ -1,7 +1,6 @@
 #include "kernels/matmul_f32_loops.h"
 
-#include "kernels/target_clones.h"
-#include "kernels/unroll.h"
+#include "kernels/loops.h"
 
 namespace livepeer::kernels::matmul_f32_loops {
 namespace {
@@ -16,7 +15,7 @@ struct Register {
 
 /// `rows` rows from `row`, and as many columns from `column` as there are in `groups` registers.
 template <int64_t bytes, int64_t groups, int64_t rows>
-INTO_CLONES void multiply_block(const Product &p, int64_t row, int64_t column) {
+ALWAYS_INLINE void multiply_block(const Product &p, int64_t row, int64_t column) {
   using Lanes = typename Register<bytes>::type;
   constexpr int64_t lanes = bytes / int64_t(sizeof(float));
   Lanes sum[rows][groups];
@@ -40,7 +39,7 @@ INTO_CLONES void multiply_block(const Product &p, int64_t row, int64_t column) {
 
 /// `rows` rows, or the last ones, which may be fewer.
 template <int64_t bytes, int64_t groups, int64_t rows>
-INTO_CLONES void multiply_some(const Product &p, int64_t row, int64_t column) {
+ALWAYS_INLINE void multiply_some(const Product &p, int64_t row, int64_t column) {
   if (p.rows - row >= rows)
     multiply_block<bytes, groups, rows>(p, row, column);
   else if constexpr (rows > 1)
@@ -49,7 +48,7 @@ INTO_CLONES void multiply_some(const Product &p, int64_t row, int64_t column) {
 
 /// All columns of some rows, `groups` registers of them at a time, and fewer at the end.
 template <int64_t bytes, int64_t groups, int64_t rows>
-INTO_CLONES void multiply_rows(const Product &p, int64_t row, int64_t column) {
+ALWAYS_INLINE void multiply_rows(const Product &p, int64_t row, int64_t column) {
   constexpr int64_t width = groups * bytes / int64_t(sizeof(float));
   for (; p.columns - column >= width; column += width)
     multiply_some<bytes, groups, rows>(p, row, column);
@@ -59,26 +58,22 @@ INTO_CLONES void multiply_rows(const Product &p, int64_t row, int64_t column) {
 }
 
 template <int64_t bytes, int64_t groups>
-INTO_CLONES void multiply_wide(const Product &p) {
+ALWAYS_INLINE void multiply_wide(const Product &p) {
   for (int64_t row = 0; row < p.rows; row += rows_at_once)
     multiply_rows<bytes, groups, rows_at_once>(p, row, 0);
 }
 
 }  // namespace
 
-#if defined(__x86_64__)
-#define DEFAULT_ISA __attribute__((target("default")))
 // Each has registers left for a row of the panel and a factor.
-__attribute__((target("avx512f"))) void multiply_best(const Product &p) { multiply_wide<64, 4>(p); }
-__attribute__((target("avx2,fma"))) void multiply_best(const Product &p) {
-  multiply_wide<32, 2>(p);
+template <CpuLevel level>
+void multiply(const Product &product) {
+  if constexpr (level >= CpuLevel::avx512)
+    multiply_wide<64, 4>(product);
+  else
+    multiply_wide<level >= CpuLevel::avx2 ? 32 : 16, 2>(product);
 }
-#else
-#define DEFAULT_ISA
-#endif
-DEFAULT_ISA void multiply_best(const Product &p) { multiply_wide<16, 2>(p); }
 
-// Not a name for all versions by itself: where only this is seen, gcc calls the slowest.
-void multiply(const Product &product) { multiply_best(product); }
+template void multiply<CpuLevel::LEVEL>(const Product &product);
 
 }  // namespace livepeer::kernels::matmul_f32_loops

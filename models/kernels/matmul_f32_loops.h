@@ -2,7 +2,9 @@
 
 #include <cstdint>
 
-/// Inner loops of products of float32 matrices, compiled for several instruction sets. Each number
+#include "kernels/cpu_level.h"
+
+/// Inner loops of products of float32 matrices, compiled for several levels. Each number
 /// is a sum in the order of its terms, however many rows are computed at a time. No torch in here,
 /// as in elementwise_loops.h.
 namespace livepeer::kernels::matmul_f32_loops {
@@ -25,6 +27,7 @@ struct Product {
   const float *panel;
   Rows<float> result;
 };
+template <CpuLevel level>
 void multiply(const Product &product);
 
 }  // namespace livepeer::kernels::matmul_f32_loops

@@ -53,6 +53,8 @@ class UpscaleModel {
   virtual std::string id() const = 0;         ///< model id or folder name
   virtual std::string device() const = 0;     ///< what "auto" became
   virtual std::string precision() const = 0;  ///< what "auto" became
+  /// The level of the processor's instructions that are used, and why; empty on other devices.
+  virtual std::string cpu_level() const = 0;
   /// Replaces what the model cannot do by what comes nearest, and notes it.
   virtual ResolvedSettings resolve(const UpscaleSettings &settings) const = 0;
 

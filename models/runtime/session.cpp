@@ -136,6 +136,7 @@ bool Session::load() {
       stats_.model = model->id();
       stats_.device = model->device();
       stats_.precision = model->precision();
+      stats_.cpu_level = model->cpu_level();
     }
     if (observer_.loaded) observer_.loaded(*model);
     return true;

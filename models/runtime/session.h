@@ -34,10 +34,10 @@ struct SessionStats {
   uint64_t flagged = 0;
   nanoseconds load_time{0};
   nanoseconds last_time{0};
-  nanoseconds mean_time{0};              ///< of inferences, the newest counting most
-  nanoseconds demand{0};                 ///< Pace::demand()
-  size_t queue_depth = 0;                ///< jobs waiting or running
-  std::string model, device, precision;  ///< empty until loaded
+  nanoseconds mean_time{0};                         ///< of inferences, the newest counting most
+  nanoseconds demand{0};                            ///< Pace::demand()
+  size_t queue_depth = 0;                           ///< jobs waiting or running
+  std::string model, device, precision, cpu_level;  ///< empty until loaded
 };
 
 /// One stream of frames through one model: temporal state and statistics. The jobs are computed in

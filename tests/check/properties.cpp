@@ -247,7 +247,7 @@ POINT(C9_stats_are_complete) {
   for (const char *name : {"in", "out", "inferred", "reused", "late", "cancelled", "flagged",
                            "load-time", "last-time", "mean-time", "peak-memory"})
     fail_unless(gst_structure_has_field_typed(stats, name, G_TYPE_UINT64), "%s", name);
-  for (const char *name : {"model", "device", "precision"})
+  for (const char *name : {"model", "device", "precision", "cpu-level"})
     fail_unless(gst_structure_has_field_typed(stats, name, G_TYPE_STRING), "%s", name);
   fail_unless(gst_structure_has_field_typed(stats, "seed", G_TYPE_INT64));
   fail_unless(gst_structure_has_field_typed(stats, "queue-depth", G_TYPE_UINT));

@@ -1,10 +1,13 @@
 #!/bin/sh
 # Section A: what may include, link and export what.
-#   structure.sh SOURCE_ROOT PLUGIN HELPER_LIBRARY
+#   structure.sh SOURCE_ROOT PLUGIN HELPER_LIBRARY LOOPS..., archives of the kernels' inner loops
 set -eu
 plugin=$(realpath -e "$2")
 library=$(realpath -e "$3")
-cd "$1"
+root=$1
+shift 3
+loops=$(realpath -e "$@")
+cd "$root"
 failures=0
 expect_none() { # name, what was found
   if [ -n "$2" ]; then
@@ -38,11 +41,14 @@ expect_none "A6 exports besides the two entry points" \
   "$(nm -D --defined-only "$plugin" | awk '{ print $3 }' | grep -vxE 'gst_plugin_livepeerupscale_(get_desc|register)' || true)"
 expect_none "A6 a missing entry point" \
   "$(for symbol in get_desc register; do nm -D --defined-only "$plugin" | grep -q "gst_plugin_livepeerupscale_$symbol\$" || echo $symbol; done)"
+# shellcheck disable=SC2086 # one word an archive
+expect_none "a function of a header in loops that are compiled for one level (see models/kernels/loops.h)" \
+  "$(nm -C --defined-only $loops | awk '$2 ~ /^[WVu]$/' | grep -vE 'Loops<|multiply<' || true)"
 expect_none "A7 printing in element, library or engine" \
   "$(sources gst plugin models | grep -v '^models/train/' | xargs grep -nE '\b(printf|fprintf|g_print|g_printerr|puts)\(|std::(cout|cerr)' || true)"
 expect_none "A7 a message that is not of the _OBJECT form" \
   "$(sources plugin | xargs grep -nE '\bGST_(ERROR|WARNING|INFO|DEBUG|LOG|TRACE) ?\(' || true)"
 expect_none "A8 a vfunc without GST_DEBUG_FUNCPTR" \
   "$(sources plugin | xargs grep -nE '(trans|element|filter)_class->[a-z_]+ = [a-z]' | grep -vE 'passthrough_on_same_caps' || true)"
-echo "$failures of 11 checks failed"
+echo "$failures of 12 checks failed"
 exit $((failures > 0))

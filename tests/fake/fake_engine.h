@@ -79,6 +79,7 @@ class FakeModel : public UpscaleModel {
   std::string id() const override { return id_; }
   std::string device() const override { return "cpu"; }
   std::string precision() const override { return "float32"; }
+  std::string cpu_level() const override { return "plain (fake)"; }
   ResolvedSettings resolve(const UpscaleSettings &settings) const override;
   Frame upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
                 const Shift &noise_shift, const Limits &limits, Progress &progress) override;
