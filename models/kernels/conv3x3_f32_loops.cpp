@@ -8,6 +8,8 @@
 namespace livepeer::kernels::conv3x3_f32_loops {
 namespace {
 
+using matmul_f32_loops::lane_columns;
+
 // The algorithm is one for any five points at which polynomials are evaluated, with infinity as the
 // sixth. 0, +-a and +-b let sums be shared. The usual 1 and 2 would round twice as much.
 constexpr float a = 0.625f, b = 1.5f;
@@ -164,8 +166,10 @@ void Loops<level>::transform_filters(const float *weight, int64_t in, int64_t ou
       map_filter({taps[c][x], taps[c][3 + x], taps[c][6 + x]}, block_filters,
                  six(columns[0][x], 3 * chunk));
     for (int64_t y = 0; y < 6; ++y)
-      map_filter({columns[y][0], columns[y][1], columns[y][2]}, block_filters,
-                 six(panel + 6 * y * step + (begin + c) * block_filters, step));
+      for (int64_t group = 0; group < block_filters; group += lane_columns)
+        map_filter({columns[y][0] + group, columns[y][1] + group, columns[y][2] + group},
+                   lane_columns,
+                   six(panel + 6 * y * step + group * in + (begin + c) * lane_columns, step));
   }
 }
 

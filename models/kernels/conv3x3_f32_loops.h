@@ -52,7 +52,7 @@ inline int64_t scratch_size(int64_t in) {
 template <CpuLevel level>
 struct Loops {
   /// The input channels `begin` to `begin + filter_channels`, if there are as many, of `panel`
-  /// [positions][in][block_filters], positions position_step() apart: the filters
+  /// [positions] panels of matmul_f32_loops, position_step() apart: the filters
   /// `block_filters * block` and following of `weight` [out][3][3][in], those beyond the last one
   /// as zeros.
   static void transform_filters(const float *weight, int64_t in, int64_t out, int64_t block,

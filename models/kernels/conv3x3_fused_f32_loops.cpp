@@ -10,6 +10,7 @@ namespace {
 
 using conv3x3_fused::positions;
 using conv3x3_fused::tiles_at_once;
+using matmul_f32_loops::lane_columns;
 
 /// Channels worked on at a time: all 16 values of a tile then fit into the registers of AVX2.
 constexpr int64_t lanes = 8;
@@ -103,7 +104,8 @@ void Loops<level>::transform_weight(const float *weight, int64_t in, int64_t out
     for (int64_t i = 0; i < in; ++i) {
       double values[positions];
       conv3x3_fused::spread_filter(weight + (o * in + i) * 9, values);
-      for (int64_t p = 0; p < positions; ++p) result[(p * in + i) * out + o] = float(values[p]);
+      const int64_t at = (o / lane_columns * in + i) * lane_columns + o % lane_columns;
+      for (int64_t p = 0; p < positions; ++p) result[p * in * out + at] = float(values[p]);
     }
 }
 

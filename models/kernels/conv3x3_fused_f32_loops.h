@@ -17,7 +17,7 @@ inline int64_t scratch_bytes(int64_t in, int64_t out) {
 
 template <CpuLevel level>
 struct Loops {
-  /// `weight` [out, in, 3, 3] as [positions][in][out].
+  /// `weight` [out, in, 3, 3] as a panel of matmul_f32_loops for each position.
   static void transform_weight(const float *weight, int64_t in, int64_t out, float *result);
 
   /// Output rows 2 * pair and, if there is one, 2 * pair + 1.

@@ -4,6 +4,7 @@
 #include "kernels/conv3x3_s16.h"
 #include "kernels/cpu_level.h"
 #include "kernels/matmul_bf16.h"
+#include "kernels/matmul_f32.h"
 #include "kernels/tensors.h"
 
 namespace livepeer::kernels {
@@ -33,6 +34,8 @@ torch::Tensor convolve(const torch::Tensor &x, const torch::Tensor &weight,
     const auto pixels = x.permute({0, 2, 3, 1}), matrix = weight.flatten(1);
     if (matmul_bf16_pays(pixels, matrix))
       return matmul_bf16(pixels, matrix, bias).permute({0, 3, 1, 2});
+    if (matmul_f32_pays(pixels, matrix))
+      return matmul_f32(pixels, matrix, bias).permute({0, 3, 1, 2});
   }
   // Left to itself, libtorch takes BLAS for float32 where it has one thread only. bfloat16 it gives
   // to oneDNN on all machines that compute in it.
@@ -57,6 +60,7 @@ torch::Tensor multiply(const torch::Tensor &x, const torch::Tensor &weight,
   if (is_emulated(x, weight))
     return multiply(widened(x), widened(weight), widened(bias)).to(torch::kBFloat16);
   if (matmul_bf16_pays(x, weight)) return matmul_bf16(x, weight, bias);
+  if (matmul_f32_pays(x, weight)) return matmul_f32(x, weight, bias);
   // oneDNN multiplies bfloat16 matrices anyway, and few rows faster than it convolves them.
   if (x.numel() == 0 || !takes_kernels(x, weight) || x.scalar_type() == torch::kBFloat16)
     return at::linear(x, weight, bias);

@@ -9,8 +9,8 @@
 /// as in elementwise_loops.h.
 namespace livepeer::kernels::matmul_f32_loops {
 
+constexpr int64_t lane_columns = 16;  ///< in a group; the number of columns is a multiple of this
 constexpr int64_t panel_width = 64;   ///< columns that are best worked on at a time
-constexpr int64_t lane_columns = 16;  ///< their number is a multiple of this
 
 /// Where the rows of a matrix begin.
 template <typename T>
@@ -20,14 +20,20 @@ struct Rows {
   T *at(int64_t row) const { return first + row * stride; }
 };
 
-/// result [rows][columns] = a [rows][depth] * panel [depth][columns].
+/// result [rows][columns] = (or, where `adds`, +=) a [rows][depth] * panel, which is
+/// [columns / lane_columns][depth][lane_columns].
 struct Product {
   int64_t rows, depth, columns;
   Rows<const float> a;
   const float *panel;
   Rows<float> result;
+  bool adds = false;
 };
 template <CpuLevel level>
 void multiply(const Product &product);
+
+/// `weight` [columns][depth] as a panel.
+template <CpuLevel level>
+void pack(const float *weight, int64_t depth, int64_t columns, float *panel);
 
 }  // namespace livepeer::kernels::matmul_f32_loops
