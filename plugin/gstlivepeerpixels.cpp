@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <future>
-#include <thread>
 #include <utility>
 
 #include "gstlivepeercolours.h"
 #include "gstlivepeerframe.h"
+#include "runtime/machine.h"
 
 using livepeer::Frame;
 
@@ -17,11 +17,10 @@ using FloatMap = std::array<std::array<float, 4>, 3>;
 constexpr int kLargest = 65535;
 constexpr int kGroup = 4;  // lines that share their chroma at most, and that one line becomes
 
-/// Work on `count` pieces by up to `n_threads` threads, 0: as many as there are processors.
+/// Work on `count` pieces by up to `n_threads` threads.
 template <typename Work>
 void in_parallel(unsigned n_threads, int count, Work work) {
   constexpr int kLeast = 16;  // pieces that are worth a thread
-  if (n_threads == 0) n_threads = std::max(1U, std::thread::hardware_concurrency());
   const int parts = std::clamp(count / kLeast, 1, int(n_threads));
   std::vector<std::future<void>> others;
   const auto begin = [&](int part) { return int(gint64(count) * part / parts); };
@@ -181,7 +180,7 @@ PixelReader::PixelReader(const GstVideoInfo &info, std::shared_ptr<const LightSc
                          unsigned n_threads)
     : info_(info),
       light_(std::move(light)),
-      n_threads_(n_threads),
+      n_threads_(n_threads > 0 ? n_threads : livepeer::available_processors()),
       chroma_(resampler_of(info, 1)) {}
 
 void PixelReader::read(const GstVideoFrame &frame, Frame &pixels,
@@ -238,7 +237,7 @@ PixelWriter::PixelWriter(const GstVideoInfo &info, std::shared_ptr<const LightSc
                          unsigned n_threads)
     : info_(info),
       light_(std::move(light)),
-      n_threads_(n_threads),
+      n_threads_(n_threads > 0 ? n_threads : livepeer::available_processors()),
       chroma_(resampler_of(info, -1)) {}
 
 void PixelWriter::write(const Frame &pixels, const Frame *low_res, const std::vector<guint8> &alpha,

@@ -126,7 +126,8 @@ std::vector<Property> make_properties() {
                            d.max_pixels, kAtStart),
        VALUE(uint64, max_pixels)},
       {g_param_spec_uint("n-threads", "Number of threads",
-                         "Threads that compute a frame; 0: as many as the machine has processors",
+                         "Threads that compute a frame; 0: the processors for this process, shared "
+                         "by its elements",
                          0, 1024, d.limits.n_threads, kAtStart),
        VALUE(uint, limits.n_threads)},
       {g_param_spec_uint("max-in-flight", "Maximum in flight",

@@ -35,7 +35,7 @@
 #include "gstlivepeererror.h"
 #include "gstlivepeerupscaleprivate.h"
 #include "runtime/log.h"
-#include "runtime/memory.h"
+#include "runtime/machine.h"
 
 GST_DEBUG_CATEGORY(gst_livepeer_upscale_debug);
 GST_DEBUG_CATEGORY_STATIC(gst_livepeer_engine_debug);

@@ -4,12 +4,12 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
-#include <thread>
 
 #include "diffusion/frame_tensor.h"
 #include "diffusion/schedulers/schedulers.h"
-#include "runtime/memory.h"
+#include "runtime/machine.h"
 
 namespace livepeer {
 namespace {
@@ -33,12 +33,24 @@ uint64_t automatic_budget(const StableDiffusionUpscalePipeline::Components &part
 
 int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-/// Sets the number of threads of libtorch for work on this thread; 0: one for each processor.
-void use_threads(unsigned wanted) {
-  const int count = int(wanted > 0 ? wanted : std::max(std::thread::hardware_concurrency(), 1U));
-  // Not needlessly: libtorch starts a new pool of (spinning) threads in every call.
-  if (at::get_num_threads() != count) at::set_num_threads(count);
-}
+/// An inference, and the number of libtorch's threads for it on this thread: as many as wanted, or
+/// for 0 an equal share of the processors with all that are under way.
+class Inference {
+ public:
+  explicit Inference(unsigned wanted) {
+    const unsigned under_way = ++count_;
+    static const unsigned processors = available_processors();
+    const int threads = int(wanted > 0 ? wanted : std::max(processors / under_way, 1U));
+    // Not needlessly: libtorch starts a new pool of (spinning) threads in every call.
+    if (at::get_num_threads() != threads) at::set_num_threads(threads);
+  }
+  ~Inference() { --count_; }
+  Inference(const Inference &) = delete;
+  Inference &operator=(const Inference &) = delete;
+
+ private:
+  inline static std::atomic<unsigned> count_{0};
+};
 
 /// Translates what libtorch throws.
 template <typename Work>
@@ -244,7 +256,7 @@ Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
   const ResolvedSettings resolved = resolve(settings);
   return guarded("upscaling a frame", [&] {
     const torch::NoGradGuard no_grad;
-    use_threads(limits.n_threads);
+    const Inference inference(limits.n_threads);
     const int multiple = bounded() ? 1 : unet_multiple;
     const int width = round_up(low_res.width, multiple);
     const int height = round_up(low_res.height, multiple);

@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "runtime/memory.h"
+#include "runtime/machine.h"
 
 namespace livepeer {
 namespace {

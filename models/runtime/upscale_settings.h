@@ -51,7 +51,7 @@ struct Limits {
   unsigned tile_size = 0;      ///< side of a tile in low-resolution pixels
   unsigned tile_overlap = 0;   ///< low-resolution pixels shared by neighbouring tiles
   uint64_t memory_budget = 0;  ///< bytes; 0: as the model decides when it is loaded
-  unsigned n_threads = 0;      ///< 0: one for each of the machine's processors
+  unsigned n_threads = 0;      ///< 0: one for each processor that this process may use
 };
 
 }  // namespace livepeer
