@@ -257,6 +257,7 @@ Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
   return guarded("upscaling a frame", [&] {
     const torch::NoGradGuard no_grad;
     const Inference inference(limits.n_threads);
+    const KeptMemory::Use use;
     const int multiple = bounded() ? 1 : unet_multiple;
     const int width = round_up(low_res.width, multiple);
     const int height = round_up(low_res.height, multiple);
@@ -316,7 +317,10 @@ SafetyVerdict DiffusionModel::check_safety(const Frame &high_res) {
     throw Error(ErrorKind::settings,
                 "No safety checker is loaded; set safety-check=false or safety-model to the folder "
                 "of one.");
-  return guarded("checking a frame", [&] { return safety_checker_->check(high_res); });
+  return guarded("checking a frame", [&] {
+    const KeptMemory::Use use;
+    return safety_checker_->check(high_res);
+  });
 }
 
 }  // namespace livepeer

@@ -2,7 +2,6 @@
 
 #ifdef __linux__
 #include <c10/core/CPUAllocator.h>
-#include <malloc.h>
 #include <sys/mman.h>
 #include <torch/version.h>
 
@@ -22,6 +21,9 @@ namespace {
 /// Smaller blocks are left to libtorch. The C library itself maps blocks from here on one by one.
 constexpr size_t least_bytes = 128 << 10;
 constexpr size_t page = 4096, huge_page = 2 << 20;
+
+/// How many KeptMemory::Use this thread has.
+thread_local int uses = 0;
 
 /// libtorch's allocator of CPU memory.
 class BlockCache final : public c10::Allocator {
@@ -65,15 +67,10 @@ class BlockCache final : public c10::Allocator {
   /// Addresses and sizes.
   using Blocks = std::map<char *, size_t>;
 
-  BlockCache() : small_(c10::GetCPUAllocator()) {
-    c10::SetCPUAllocator(this);
-    // For what does not come by here, such as oneDNN's working memory.
-    mallopt(M_MMAP_THRESHOLD, 32 << 20);
-    mallopt(M_TRIM_THRESHOLD, 128 << 20);
-  }
+  BlockCache() : libtorchs_(c10::GetCPUAllocator()) { c10::SetCPUAllocator(this); }
 
   c10::DataPtr provide(size_t bytes) {
-    if (bytes < least_bytes) return small_->allocate(bytes);
+    if (bytes < least_bytes || uses == 0) return libtorchs_->allocate(bytes);
     void *const start = take((bytes + page - 1) / page * page);
     return {start, start, &BlockCache::release, c10::Device(c10::DeviceType::CPU)};
   }
@@ -81,7 +78,7 @@ class BlockCache final : public c10::Allocator {
   /// Of any block, also one that libtorch's own allocator gave out before there was this one.
   static void release(void *start) {
     auto &cache = instance();
-    if (!cache.give_back(start)) cache.small_->raw_deleter()(start);
+    if (!cache.give_back(start)) cache.libtorchs_->raw_deleter()(start);
   }
 
   void *take(size_t bytes) {
@@ -180,7 +177,7 @@ class BlockCache final : public c10::Allocator {
     return first + before;
   }
 
-  c10::Allocator *const small_;
+  c10::Allocator *const libtorchs_;
   std::mutex mutex_;
   Blocks in_use_;
   Blocks blocks_;  ///< kept; never two that touch
@@ -192,11 +189,15 @@ class BlockCache final : public c10::Allocator {
 
 KeptMemory::KeptMemory() { BlockCache::instance().add_user(); }
 KeptMemory::~KeptMemory() { BlockCache::instance().remove_user(); }
+KeptMemory::Use::Use() { ++uses; }
+KeptMemory::Use::~Use() { --uses; }
 
 #else
 
 KeptMemory::KeptMemory() = default;
 KeptMemory::~KeptMemory() = default;
+KeptMemory::Use::Use() = default;
+KeptMemory::Use::~Use() = default;
 
 #endif
 

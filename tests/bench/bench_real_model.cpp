@@ -77,6 +77,7 @@ void run(const std::string &folder, torch::Dtype dtype, const std::vector<int64_
     source.finish();
   });
   const KeptMemory kept_memory;  // as models do
+  const KeptMemory::Use use;
   std::printf("%-28s %8.2f GiB\n", "resident after loading", memory("VmRSS"));
 
   TextEmbeddings text;

@@ -6,6 +6,7 @@
 
 #include <fstream>
 #include <optional>
+#include <thread>
 
 // Memory of large tensors is kept, shared out and given back.
 
@@ -28,6 +29,7 @@ int64_t resident_bytes() {
 
 TEST(KeptMemory, SmallBlocksComeFromLargeOnesAndBecomeLargeAgain) {
   const KeptMemory keep;
+  const KeptMemory::Use use;
   auto whole = block(24);
   const uint8_t *const first = start(whole);
   whole.reset();
@@ -43,6 +45,7 @@ TEST(KeptMemory, SmallBlocksComeFromLargeOnesAndBecomeLargeAgain) {
 
 TEST(KeptMemory, IsGivenBackWithItsLastUser) {
   std::optional<KeptMemory> keep(std::in_place), other(std::in_place);
+  const KeptMemory::Use use;
   block(96);
   const int64_t kept = resident_bytes();
   other.reset();
@@ -54,9 +57,28 @@ TEST(KeptMemory, TensorsOutliveIt) {
   torch::Tensor tensor;
   {
     const KeptMemory keep;
+    const KeptMemory::Use use;
     tensor = block(8);
   }
   EXPECT_EQ(tensor.sum().item<int64_t>(), 8 * mebibyte);
+}
+
+TEST(KeptMemory, WhoDoesNotUseItGetsLibtorchsOwn) {
+  const auto deleter = [] { return block(8).storage().data_ptr().get_deleter(); };
+  const KeptMemory keep;
+  const auto others = deleter();
+  const auto small = torch::ones({1}).storage().data_ptr().get_deleter();
+  EXPECT_EQ(others, small);
+  {
+    const KeptMemory::Use use;
+    EXPECT_NE(deleter(), others);
+    std::thread([&] { EXPECT_EQ(deleter(), others); }).join();
+  }
+  EXPECT_EQ(deleter(), others);
+  auto foreign = block(8);
+  const KeptMemory::Use use;
+  foreign.reset();  // given back to where it came from
+  EXPECT_NE(deleter(), others);
 }
 
 }  // namespace
