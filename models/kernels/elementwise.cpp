@@ -189,21 +189,23 @@ torch::Tensor add(const torch::Tensor &branch, const torch::Tensor &x) {
   return result;
 }
 
-torch::Tensor exponentials_(torch::Tensor &x) {
+Exponentials exponentials_(torch::Tensor &x) {
   const int64_t width = x.size(-1), count = x.numel() / width;
   auto sizes = x.sizes().vec();
   sizes.back() = 1;
-  auto sums = torch::empty(sizes, x.options().dtype(torch::kFloat));
+  const auto options = x.options().dtype(torch::kFloat);
+  Exponentials rows{torch::empty(sizes, options), torch::empty(sizes, options)};
   for_type(x, [&](const auto *, auto type) {
     using T = decltype(type);
     at::parallel_for(0, count, grain(width), [&](int64_t begin, int64_t end) {
       at_loop_level([&](auto level) {
         Loops<level()>::exponentials(output<T>(x) + begin * width, end - begin, width,
-                                     sums.data_ptr<float>() + begin);
+                                     rows.sums.data_ptr<float>() + begin,
+                                     rows.maxima.data_ptr<float>() + begin);
       });
     });
   });
-  return sums;
+  return rows;
 }
 
 torch::Tensor geglu(const torch::Tensor &x_) {

@@ -22,10 +22,14 @@ void group_norm_(torch::Tensor &x, const torch::Tensor &offset, const torch::Ten
 torch::Tensor layer_norm(const torch::Tensor &x, const torch::Tensor &weight,
                          const torch::Tensor &bias, double eps);
 
+/// Of each row, [..., 1] float32.
+struct Exponentials {
+  torch::Tensor sums, maxima;
+};
 /// Softmax over the last axis of contiguous `x` but for the division, in place: e^(x - maximum).
-/// Returns what to divide by: the sums of the (rounded) results, [..., 1] float32. A row of NaN
-/// stays one.
-torch::Tensor exponentials_(torch::Tensor &x);
+/// Returns what to divide by, the sums of the (rounded) results, and the maxima. A row of NaN stays
+/// one.
+Exponentials exponentials_(torch::Tensor &x);
 
 /// `branch` (bfloat16) + `x` (either type) in float32, in the memory order of `branch`.
 torch::Tensor add(const torch::Tensor &branch, const torch::Tensor &x);

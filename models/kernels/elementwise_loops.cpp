@@ -154,7 +154,7 @@ ALWAYS_INLINE void layer_norm_of(const In *x, const float *weight, const float *
 }
 
 template <typename T>
-ALWAYS_INLINE void exponentials_of(T *x, int64_t count, int64_t width, float *sums) {
+ALWAYS_INLINE void exponentials_of(T *x, int64_t count, int64_t width, float *sums, float *maxima) {
   for (int64_t row = 0; row < count; ++row, x += width) {
     float largest[lanes];
     for (int64_t i = 0; i < lanes; ++i) largest[i] = load(x);
@@ -165,7 +165,7 @@ ALWAYS_INLINE void exponentials_of(T *x, int64_t count, int64_t width, float *su
         largest[i] = v > largest[i] ? v : largest[i];
       }
     for (; c < width; ++c) largest[0] = std::max(largest[0], load(x + c));
-    const float most = *std::max_element(largest, largest + lanes);
+    const float most = maxima[row] = *std::max_element(largest, largest + lanes);
     ELEMENTWISE
     for (int64_t i = 0; i < width; ++i) {
       const float d = load(x + i) - most;
@@ -240,12 +240,14 @@ void Loops<level>::add(const BFloat16 *a, const BFloat16 *b, int64_t count, floa
 }
 
 template <CpuLevel level>
-void Loops<level>::exponentials(float *x, int64_t count, int64_t width, float *sums) {
-  exponentials_of(x, count, width, sums);
+void Loops<level>::exponentials(float *x, int64_t count, int64_t width, float *sums,
+                                float *maxima) {
+  exponentials_of(x, count, width, sums, maxima);
 }
 template <CpuLevel level>
-void Loops<level>::exponentials(BFloat16 *x, int64_t count, int64_t width, float *sums) {
-  exponentials_of(x, count, width, sums);
+void Loops<level>::exponentials(BFloat16 *x, int64_t count, int64_t width, float *sums,
+                                float *maxima) {
+  exponentials_of(x, count, width, sums, maxima);
 }
 
 template <CpuLevel level>

@@ -38,9 +38,9 @@ struct Loops {
   static void add(const BFloat16 *a, const float *b, int64_t count, float *y);
   static void add(const BFloat16 *a, const BFloat16 *b, int64_t count, float *y);
 
-  /// x = e^(x - maximum of the row), in place; sums[row]: of the stored values.
-  static void exponentials(float *x, int64_t count, int64_t width, float *sums);
-  static void exponentials(BFloat16 *x, int64_t count, int64_t width, float *sums);
+  /// x = e^(x - maxima[row]), in place; sums[row]: of the stored values.
+  static void exponentials(float *x, int64_t count, int64_t width, float *sums, float *maxima);
+  static void exponentials(BFloat16 *x, int64_t count, int64_t width, float *sums, float *maxima);
 
   /// y[i] = x[i] * gelu(x[width + i]); rows of 2 width in, of width out.
   static void geglu(const float *x, int64_t count, int64_t width, float *y);

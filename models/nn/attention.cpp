@@ -11,7 +11,11 @@
 namespace livepeer {
 namespace {
 
-using kernels::multiply_batches, kernels::takes_kernels;
+using kernels::multiply, kernels::multiply_batches, kernels::takes_kernels;
+
+/// Keys looked at at a time, and queries that look at them: with both and what comes of them in the
+/// last-level cache.
+constexpr int64_t keys_at_once = 2048, queries_at_once = 1024;
 
 /// Elements of the score matrix held at a time. In bfloat16, about what the last-level cache holds;
 /// of float32 more, since for each product oneDNN packs keys and values anew.
@@ -30,8 +34,32 @@ torch::Tensor softmax_product(torch::Tensor &scores, const torch::Tensor &v) {
   if (!takes_kernels(scores) || !scores.is_contiguous())
     return multiply_batches(at::softmax(scores, -1), v);
   // Dividing behind the product rounds less in bfloat16.
-  const auto sums = kernels::exponentials_(scores);
+  const auto sums = kernels::exponentials_(scores).sums;
   return multiply_batches(scores, v) / sums;
+}
+
+/// Some queries [rows, dim] of one head over many keys [tokens, dim], block by block, with running
+/// maxima and sums (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax"): the
+/// sums of all blocks are those of e^(score - the largest score so far). Returns [rows, dim] in
+/// float32.
+torch::Tensor attend_in_blocks(const torch::Tensor &q, const torch::Tensor &k,
+                               const torch::Tensor &v) {
+  const auto options = q.options().dtype(torch::kFloat);
+  auto result = torch::zeros({q.size(0), v.size(1)}, options),
+       sums = torch::zeros({q.size(0), 1}, options),
+       maxima = torch::full({q.size(0), 1}, -std::numeric_limits<double>::infinity(), options);
+  for (int64_t key = 0; key < k.size(0); key += keys_at_once) {
+    const int64_t count = std::min(keys_at_once, k.size(0) - key);
+    auto scores = multiply(q, k.narrow(0, key, count), {});
+    const auto block = kernels::exponentials_(scores);
+    const auto part = multiply(scores, v.narrow(0, key, count).t().contiguous(), {});
+    const auto larger = at::maximum(maxima, block.maxima);
+    const auto before = at::exp(maxima - larger), now = at::exp(block.maxima - larger);
+    result.mul_(before).addcmul_(part.to(torch::kFloat), now);
+    sums.mul_(before).addcmul_(block.sums, now);
+    maxima = larger;
+  }
+  return result.div_(sums);
 }
 
 }  // namespace
@@ -42,9 +70,21 @@ torch::Tensor attend(const torch::Tensor &query, const KeyValue &context, bool c
   // Scaling the query instead of the scores rounds less in bfloat16.
   const auto q = query.reshape({batch * heads, rows, dim}) * (1 / std::sqrt(double(dim)));
   const auto k = context.key.reshape({batch * heads, tokens, dim});
+  auto result = torch::empty({batch, rows, heads, dim}, query.options());
+  if (tokens > keys_at_once && takes_kernels(query) && !causal) {
+    const auto all_values = context.value.reshape({batch * heads, tokens, dim});
+    for (int64_t i = 0; i < batch * heads; ++i)
+      for (int64_t row = 0; row < rows; row += queries_at_once) {
+        const int64_t count = std::min(queries_at_once, rows - row);
+        result[i / heads]
+            .select(1, i % heads)
+            .narrow(0, row, count)
+            .copy_(attend_in_blocks(q[i].narrow(0, row, count), k[i], all_values[i]));
+      }
+    return result.view({batch, rows, heads * dim});
+  }
   const auto v = context.value.reshape({batch * heads, tokens, dim}).transpose(1, 2).contiguous();
   const int64_t chunk = std::max<int64_t>(1, max_scores(query) / (batch * heads * tokens));
-  auto result = torch::empty({batch, rows, heads, dim}, query.options());
   for (int64_t row = 0; row < rows; row += chunk) {
     const int64_t count = std::min(chunk, rows - row);
     auto scores = multiply_batches(q.narrow(1, row, count), k);

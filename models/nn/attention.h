@@ -15,7 +15,8 @@ struct KeyValue {
 using TextProjections = Projections<KeyValue>;
 
 /// softmax(q k^T / sqrt(dim)) v for `query` [batch, heads, n, dim], without ever holding the whole
-/// n x tokens matrix: rows are taken in chunks. `causal`: row i sees only the tokens up to i.
+/// n x tokens matrix: rows are taken in chunks, and so are tokens where there are many. `causal`:
+/// row i sees only the tokens up to i.
 /// Returns [batch, n, heads * dim].
 torch::Tensor attend(const torch::Tensor &query, const KeyValue &context, bool causal = false);
 

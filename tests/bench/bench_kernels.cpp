@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -22,6 +23,7 @@
 #include "kernels/conv3x3_fused.h"
 #include "kernels/cpu_level.h"
 #include "kernels/dispatch.h"
+#include "nn/attention.h"
 
 namespace livepeer {
 namespace {
@@ -74,6 +76,8 @@ class Bench {
     for (const ConvShape &shape : embedded) fused(shape);
     for (const ConvShape &shape : real_convolutions) convolution(shape);
     for (const ProductShape &shape : real_products) product(shape);
+    attention(/*tokens=*/4096, /*dim=*/512);
+    attention(/*tokens=*/16384, /*dim=*/512);
   }
   bool failed() const { return failed_; }
 
@@ -133,6 +137,23 @@ class Bench {
         std::to_string(shape.rows) + " x " + std::to_string(shape.in) + " -> " +
             std::to_string(shape.out),
         [&] { kernels::multiply(x, weight, bias); }, [&] { at::linear(x, weight, bias); });
+  }
+
+  /// Over all pixels, as in the middle of the decoder; the library's with the whole matrix of
+  /// scores, of as many rows as a gibibyte holds.
+  void attention(int64_t tokens, int64_t dim) {
+    const int64_t rows = std::min(tokens, (int64_t(1) << 28) / tokens);
+    const auto q = torch::randn({1, 1, rows, dim}).to(dtype_),
+               k = torch::randn({1, 1, tokens, dim}).to(dtype_),
+               v = torch::randn({1, 1, tokens, dim}).to(dtype_);
+    compare(
+        "attention " + std::to_string(rows) + " x " + std::to_string(tokens),
+        [&] {
+          attend(q, {k, v});
+        },
+        [&] {
+          at::matmul(at::softmax(at::matmul(q, k.transpose(2, 3)) / std::sqrt(double(dim)), -1), v);
+        });
   }
 
   template <typename Ours, typename Library>

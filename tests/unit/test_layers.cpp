@@ -179,6 +179,23 @@ TEST_P(CpuKernels, AttentionInChunks) {
   }
 }
 
+TEST_P(CpuKernels, AttentionOverManyKeys) {
+  // More than one block of keys and of queries, whose largest scores lie in different blocks.
+  const int64_t rows = 1100, tokens = 4500, dim = 16;
+  const auto q = torch::randn({2, 1, rows, dim}).to(GetParam()),
+             v = torch::randn({2, 1, tokens, dim}).to(GetParam());
+  const auto growth = at::linspace(0.5, 3, tokens).view({tokens, 1});
+  auto k = (torch::randn({2, 1, tokens, dim}) * growth).to(GetParam());
+  const auto wide = [](const torch::Tensor &t) { return t.to(torch::kDouble); };
+  const auto scores = at::matmul(wide(q), wide(k).transpose(2, 3)) / std::sqrt(double(dim));
+  const auto expected = at::matmul(at::softmax(scores, -1), wide(v)).view({2, rows, dim});
+  EXPECT_LT(difference(attend(q, {k, v}), expected), tolerance_of_sums());
+  k[0][0][3000].fill_(std::numeric_limits<float>::quiet_NaN());
+  const auto result = attend(q, {k, v});
+  EXPECT_TRUE(result[0].isnan().all().item<bool>());
+  EXPECT_FALSE(result[1].isnan().any().item<bool>());
+}
+
 TEST_P(CpuKernels, SameForAnyNumberOfThreads) {
   const GroupNorm norm(parameters_, 4, 96, 1e-5);
   const Conv2d conv(ParameterScope(parameters_), 96, 100, 3);
