@@ -21,45 +21,6 @@ constexpr int max_depth = 3;
 
 constexpr char changed[] = "changed while it was being read";
 
-struct DtypeName {
-  Dtype dtype;
-  const char *name;
-  size_t bytes;
-};
-constexpr DtypeName dtype_names[] = {
-    {Dtype::boolean, "BOOL", 1},    {Dtype::u8, "U8", 1},           {Dtype::i8, "I8", 1},
-    {Dtype::f8_e5m2, "F8_E5M2", 1}, {Dtype::f8_e4m3, "F8_E4M3", 1}, {Dtype::u16, "U16", 2},
-    {Dtype::i16, "I16", 2},         {Dtype::f16, "F16", 2},         {Dtype::bf16, "BF16", 2},
-    {Dtype::u32, "U32", 4},         {Dtype::i32, "I32", 4},         {Dtype::f32, "F32", 4},
-    {Dtype::u64, "U64", 8},         {Dtype::i64, "I64", 8},         {Dtype::f64, "F64", 8},
-};
-
-const DtypeName &row_of(Dtype dtype) {
-  return *std::find_if(std::begin(dtype_names), std::end(dtype_names),
-                       [dtype](const DtypeName &row) { return row.dtype == dtype; });
-}
-
-/// True where no element has all the bits of `exponent` set (which only NaN and infinity have).
-template <typename Bits>
-bool exponents_below(Bits exponent, const void *data, size_t bytes) {
-  const auto *bytes_at = static_cast<const std::byte *>(data);
-  bool finite = true;
-  for (size_t i = 0; i + sizeof(Bits) <= bytes; i += sizeof(Bits)) {
-    Bits bits;
-    std::memcpy(&bits, bytes_at + i, sizeof(Bits));
-    finite &= (bits & exponent) != exponent;
-  }
-  return finite;
-}
-
-/// Elements of a shape, or false where the count does not fit.
-bool element_count(const std::vector<int64_t> &shape, uint64_t &count) {
-  count = 1;
-  for (const int64_t side : shape)
-    if (__builtin_mul_overflow(count, uint64_t(side), &count)) return false;
-  return true;
-}
-
 bool read_unsigned(const nlohmann::json &value, uint64_t &number) {
   if (!value.is_number_unsigned()) return false;
   number = value.get<uint64_t>();
@@ -85,62 +46,31 @@ nlohmann::json parse_unique(std::string_view text, std::string &duplicate) {
 
 }  // namespace
 
-size_t size_of(Dtype dtype) { return row_of(dtype).bytes; }
-const char *name_of(Dtype dtype) { return row_of(dtype).name; }
-
-bool all_finite(Dtype dtype, const void *data, size_t bytes) {
-  switch (dtype) {
-    case Dtype::f16:
-      return exponents_below<uint16_t>(0x7c00, data, bytes);
-    case Dtype::bf16:
-      return exponents_below<uint16_t>(0x7f80, data, bytes);
-    case Dtype::f32:
-      return exponents_below<uint32_t>(0x7f800000, data, bytes);
-    case Dtype::f64:
-      return exponents_below<uint64_t>(0x7ff0000000000000, data, bytes);
-    default:
-      return true;
-  }
-}
-
-std::string to_string(const std::vector<int64_t> &shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
-
 SafetensorsFile::SafetensorsFile(const std::string &path)
-    : path_(path), file_(path, "Weights file"), size_(file_.size()) {
-  if (size_ < length_bytes + 2)
-    fail("is too short to be one (" + std::to_string(size_) + " bytes)");
+    : WeightsFile(path, "a safetensors file") {
+  if (size() < length_bytes + 2)
+    fail("is too short to be one (" + std::to_string(size()) + " bytes)");
   read_header();
-}
-
-void SafetensorsFile::fail(const std::string &problem) const {
-  throw Error(ErrorKind::open_read,
-              "Weights file " + path_ + " " + problem +
-                  "; it is damaged or not a safetensors file. Fetch it again.",
-              path_);
 }
 
 void SafetensorsFile::read_header() {
   uint64_t header_bytes;
-  if (file_.read(&header_bytes, length_bytes, 0) != length_bytes) fail(changed);
+  if (file().read(&header_bytes, length_bytes, 0) != length_bytes) fail(changed);
   if (header_bytes > max_header_bytes)
     fail("claims a header of " + std::to_string(header_bytes) + " bytes (at most " +
          std::to_string(max_header_bytes) + " are taken)");
-  if (header_bytes > size_ - length_bytes)
+  if (header_bytes > size() - length_bytes)
     fail("is truncated: its header should have " + std::to_string(header_bytes) +
-         " bytes, the whole file has " + std::to_string(size_));
+         " bytes, the whole file has " + std::to_string(size()));
 
   std::string text(size_t(header_bytes), '\0'), duplicate;
-  if (file_.read(text.data(), text.size(), length_bytes) != text.size()) fail(changed);
+  if (file().read(text.data(), text.size(), length_bytes) != text.size()) fail(changed);
   const nlohmann::json header = parse_unique(text, duplicate);
   if (!header.is_object()) fail("has a header that is not a JSON object");
   if (!duplicate.empty()) fail("names \"" + duplicate + "\" twice in its header");
 
   const uint64_t data_begin = length_bytes + header_bytes;
-  const uint64_t data_bytes = size_ - data_begin;
+  const uint64_t data_bytes = size() - data_begin;
   for (const auto &[name, value] : header.items()) {
     const std::string label = "\"" + name.substr(0, 200) + "\"";
     if (name == "__metadata__") {
@@ -156,11 +86,10 @@ void SafetensorsFile::read_header() {
       fail("describes tensor " + label + " without dtype, shape and data_offsets");
 
     const nlohmann::json &dtype = value["dtype"];
-    const auto row = std::find_if(std::begin(dtype_names), std::end(dtype_names),
-                                  [&dtype](const DtypeName &r) { return dtype == r.name; });
-    if (row == std::end(dtype_names)) fail("has tensor " + label + " of unknown dtype");
+    TensorEntry entry{};
+    if (!dtype.is_string() || !dtype_named(dtype.get<std::string>(), entry.dtype))
+      fail("has tensor " + label + " of unknown dtype");
 
-    TensorEntry entry{row->dtype, {}, 0, 0};
     if (!value["shape"].is_array()) fail("has tensor " + label + " whose shape is not a list");
     for (const auto &side : value["shape"]) {
       uint64_t number;
@@ -176,12 +105,10 @@ void SafetensorsFile::read_header() {
     if (end > data_bytes)
       fail("is truncated: tensor " + label + " ends at byte " + std::to_string(end) + " of " +
            std::to_string(data_bytes));
-    uint64_t count;
-    if (!element_count(entry.shape, count) ||
-        __builtin_mul_overflow(count, uint64_t(row->bytes), &entry.bytes) ||
-        entry.bytes != end - begin)
+    if (!tensor_bytes(entry.dtype, entry.shape, entry.bytes) || entry.bytes != end - begin)
       fail("has tensor " + label + " of shape " + to_string(entry.shape) + " and type " +
-           row->name + " in " + std::to_string(end - begin) + " bytes, which is not its size");
+           name_of(entry.dtype) + " in " + std::to_string(end - begin) +
+           " bytes, which is not its size");
     entry.offset = data_begin + begin;
     tensors_.emplace(name, std::move(entry));
   }
@@ -198,14 +125,8 @@ void SafetensorsFile::read_header() {
     if (entry->offset > expected) fail("has a gap before tensor \"" + *name + "\"");
     expected += entry->bytes;
   }
-  if (expected != size_)
-    fail("has " + std::to_string(size_ - expected) + " bytes that belong to no tensor");
-}
-
-void SafetensorsFile::read(const TensorEntry &entry, uint64_t offset, void *buffer,
-                           size_t bytes) const {
-  if (file_.read(buffer, bytes, entry.offset + offset) != bytes || file_.size() != size_)
-    fail(changed);
+  if (expected != size())
+    fail("has " + std::to_string(size() - expected) + " bytes that belong to no tensor");
 }
 
 SafetensorsWriter::SafetensorsWriter(const std::string &path, const std::vector<Tensor> &tensors,
@@ -214,10 +135,9 @@ SafetensorsWriter::SafetensorsWriter(const std::string &path, const std::vector<
   nlohmann::ordered_json header;
   if (!metadata.empty()) header["__metadata__"] = metadata;
   for (const Tensor &tensor : tensors) {
-    uint64_t count;
-    if (header.contains(tensor.name) || !element_count(tensor.shape, count))
+    uint64_t bytes;
+    if (header.contains(tensor.name) || !tensor_bytes(tensor.dtype, tensor.shape, bytes))
       fail("tensor \"" + tensor.name + "\" is named twice or too large");
-    const uint64_t bytes = count * size_of(tensor.dtype);
     header[tensor.name] = {{"dtype", name_of(tensor.dtype)},
                            {"shape", tensor.shape},
                            {"data_offsets", {remaining_, remaining_ + bytes}}};

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "io/file.h"
-#include "io/safetensors.h"
+#include "io/weights_file.h"
 
 namespace livepeer {
 namespace {
@@ -59,30 +59,29 @@ struct WeightCandidate {
   bool is_index;
 };
 
-/// The names that diffusers and transformers give to weights.
+/// The names that diffusers and transformers give to weights. Pickles come last: of a snapshot that
+/// holds both kinds, safetensors files are what its makers want to be loaded today.
 std::vector<WeightCandidate> weight_candidates(bool prefer_half) {
   std::vector<WeightCandidate> candidates;
-  for (const std::string stem : {"diffusion_pytorch_model", "model"}) {
-    candidates.push_back({stem + ".safetensors", false, false});
-    candidates.push_back({stem + ".safetensors.index.json", false, true});
-    candidates.push_back({stem + ".fp16.safetensors", true, false});
-    candidates.push_back({stem + ".fp16.safetensors.index.json", true, true});
-    candidates.push_back({stem + ".safetensors.index.fp16.json", true, true});
-  }
-  std::stable_sort(candidates.begin(), candidates.end(), [&](const auto &a, const auto &b) {
+  const auto add = [&](const std::string &stem, const std::string &end) {
+    candidates.push_back({stem + end, false, false});
+    candidates.push_back({stem + end + ".index.json", false, true});
+    candidates.push_back({stem + ".fp16" + end, true, false});
+    candidates.push_back({stem + ".fp16" + end + ".index.json", true, true});
+    candidates.push_back({stem + end + ".index.fp16.json", true, true});
+  };
+  add("diffusion_pytorch_model", ".safetensors");
+  add("model", ".safetensors");
+  const auto pickles = candidates.size();
+  add("diffusion_pytorch_model", ".bin");
+  add("pytorch_model", ".bin");
+  const auto wanted_first = [&](const auto &a, const auto &b) {
     return (a.is_half == prefer_half) > (b.is_half == prefer_half);
-  });
+  };
+  const auto first_pickle = candidates.begin() + std::ptrdiff_t(pickles);
+  std::stable_sort(candidates.begin(), first_pickle, wanted_first);
+  std::stable_sort(first_pickle, candidates.end(), wanted_first);
   return candidates;
-}
-
-std::string first_pickle(const std::string &folder) {
-  const std::set<std::string> pickles = {".bin", ".ckpt", ".pt", ".pth", ".pkl"};
-  std::set<std::string> found;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error))
-    if (pickles.count(entry->path().extension())) found.insert(entry->path().filename());
-  return found.empty() ? std::string() : *found.begin();
 }
 
 /// FNV-1a, 64 bits: tells versions of files apart, nothing more.
@@ -134,7 +133,7 @@ Component::Component(const std::string &folder, const std::string &class_name)
 bool Component::has_weights() const {
   for (const WeightCandidate &candidate : weight_candidates(false))
     if (is_there(file(candidate.name))) return true;
-  return !first_pickle(folder_).empty();
+  return false;
 }
 
 std::string Component::fingerprint() const {
@@ -153,18 +152,12 @@ std::vector<std::string> Component::weight_files(bool prefer_half) const {
       if (!usable(path)) continue;
       return candidate.is_index ? shards(path) : std::vector<std::string>{path};
     }
-  if (const std::string pickle = first_pickle(folder_); !pickle.empty())
-    throw Error(ErrorKind::open_read,
-                "Weights file " + file(pickle) +
-                    " is a pickle, which can run code and is never loaded; convert the snapshot "
-                    "once in Python with pipeline.save_pretrained(folder, "
-                    "safe_serialization=True).",
-                file(pickle));
-  throw Error(ErrorKind::not_found,
-              "Model folder " + folder_ +
-                  " holds no weights; expected diffusion_pytorch_model.safetensors or "
-                  "model.safetensors (or their .fp16. variants). Fetch the snapshot again.",
-              folder_);
+  throw Error(
+      ErrorKind::not_found,
+      "Model folder " + folder_ +
+          " holds no weights; expected diffusion_pytorch_model.safetensors or "
+          "model.safetensors (or their .fp16. variants, or .bin files). Fetch the snapshot again.",
+      folder_);
 }
 
 std::vector<std::string> Component::shards(const std::string &index_file) const {
@@ -222,7 +215,7 @@ const Component &Snapshot::component(const std::string &name) const {
 void Snapshot::check_weights(bool prefer_half) const {
   for (const auto &[name, component] : components_)
     if (component.has_weights())
-      for (const std::string &path : component.weight_files(prefer_half)) SafetensorsFile{path};
+      for (const std::string &path : component.weight_files(prefer_half)) open_weights(path);
 }
 
 std::string Snapshot::fingerprint() const {

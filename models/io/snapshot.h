@@ -24,11 +24,12 @@ class Component {
   /// Path of a file in this folder, there or not.
   std::string file(const std::string &name) const { return folder_ + "/" + name; }
 
-  /// True where weights of any kind lie here, also of kinds that are refused.
+  /// True where weights lie here.
   bool has_weights() const;
-  /// The safetensors file, or the shards that a *.index.json names. The half-precision variant
-  /// (.fp16.) comes first if `prefer_half`, last otherwise. Throws Error{not_found} where there is
-  /// none, Error{open_read} for pickles (.bin), unreadable files and names that leave the folder.
+  /// The weights file, or the shards that a *.index.json names: safetensors, or else torch.save's
+  /// (.bin). The half-precision variant (.fp16.) comes first if `prefer_half`, last otherwise.
+  /// Throws Error{not_found} where there is none, Error{open_read} for unreadable files and names
+  /// that leave the folder.
   std::vector<std::string> weight_files(bool prefer_half) const;
   /// As Snapshot::fingerprint(), of this folder.
   std::string fingerprint() const;

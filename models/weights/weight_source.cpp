@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "io/safetensors.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
 
@@ -32,7 +33,7 @@ std::vector<int64_t> without_kernel(std::vector<int64_t> shape) {
 /// Reads a tensor of a file into `target`, piece by piece along the first axis where types or
 /// orders differ; `inspect` sees each piece as it is stored, and in its place.
 template <typename Inspect>
-void read_in_pieces(const SafetensorsFile &file, const TensorEntry &entry, torch::Tensor target,
+void read_in_pieces(const WeightsFile &file, const TensorEntry &entry, torch::Tensor target,
                     Inspect &&inspect) {
   if (entry.bytes == 0) return;
   if (target.dim() == 0) target = target.unsqueeze(0);
@@ -53,6 +54,12 @@ void read_in_pieces(const SafetensorsFile &file, const TensorEntry &entry, torch
     if (!in_place) part.copy_(stored);
     inspect(stored.data_ptr(), bytes, part);
   }
+}
+
+std::vector<std::shared_ptr<const WeightsFile>> open_all(const std::vector<std::string> &paths) {
+  std::vector<std::shared_ptr<const WeightsFile>> files;
+  for (const std::string &path : paths) files.push_back(open_weights(path));
+  return files;
 }
 
 }  // namespace
@@ -76,18 +83,20 @@ Dtype safetensors_dtype(torch::Dtype dtype) {
                                      " cannot be stored; convert them first.");
 }
 
-WeightSource::WeightSource(const std::vector<std::string> &paths, WeightOptions options)
-    : options_(std::move(options)) {
-  for (const std::string &path : paths) {
-    files_.push_back(std::make_unique<SafetensorsFile>(path));
-    for (const auto &[name, entry] : files_.back()->tensors())
-      if (!entries_.emplace(name, std::pair(files_.back().get(), &entry)).second)
+WeightSource::WeightSource(std::vector<std::shared_ptr<const WeightsFile>> files,
+                           WeightOptions options)
+    : files_(std::move(files)), options_(std::move(options)) {
+  for (const auto &file : files_)
+    for (const auto &[name, entry] : file->tensors())
+      if (!entries_.emplace(name, std::pair(file.get(), &entry)).second)
         throw Error(ErrorKind::open_read,
-                    "Tensor \"" + name + "\" is in two weights files, the second is " + path +
-                        "; remove the file that does not belong to this model.",
-                    path);
-  }
+                    "Tensor \"" + name + "\" is in two weights files, the second is " +
+                        file->path() + "; remove the file that does not belong to this model.",
+                    file->path());
 }
+
+WeightSource::WeightSource(const std::vector<std::string> &paths, WeightOptions options)
+    : WeightSource(open_all(paths), std::move(options)) {}
 
 torch::Tensor WeightSource::refuse(const std::string &complaint, at::IntArrayRef shape) {
   complaints_.push_back(complaint);
@@ -120,10 +129,14 @@ torch::Tensor WeightSource::get(std::initializer_list<std::string> names, at::In
           name + ": has type " + name_of(entry->dtype) + ", expected F16, BF16, F32 or F64", shape);
     return convert(name, *file, *entry, shape);
   }
+  for (const auto &file : files_)
+    for (const std::string &name : names)
+      if (const auto other = file->unfit().find(name); other != file->unfit().end())
+        return refuse(name + ": " + other->second, shape);
   return refuse(current + ": is missing", shape);
 }
 
-torch::Tensor WeightSource::convert(const std::string &name, const SafetensorsFile &file,
+torch::Tensor WeightSource::convert(const std::string &name, const WeightsFile &file,
                                     const TensorEntry &entry, at::IntArrayRef shape) {
   const bool stays_float = options_.keep_float32 && options_.keep_float32(name);
   const auto dtype = stays_float ? torch::kFloat : options_.dtype;
@@ -177,11 +190,11 @@ void WeightSource::finish() {
 }
 
 std::map<std::string, torch::Tensor> read_tensors(const std::string &path) {
-  const SafetensorsFile file(path);
+  const auto file = open_weights(path);
   std::map<std::string, torch::Tensor> tensors;
-  for (const auto &[name, entry] : file.tensors()) {
+  for (const auto &[name, entry] : file->tensors()) {
     const auto target = torch::empty(entry.shape, torch_dtype(entry.dtype));
-    read_in_pieces(file, entry, target, [](const void *, size_t, const torch::Tensor &) {});
+    read_in_pieces(*file, entry, target, [](const void *, size_t, const torch::Tensor &) {});
     tensors.emplace(name, target);
   }
   return tensors;

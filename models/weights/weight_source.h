@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "io/safetensors.h"
+#include "io/weights_file.h"
 #include "weights/parameter_source.h"
 
 namespace livepeer {
@@ -33,13 +33,15 @@ struct WeightOptions {
   std::function<void(uint64_t bytes)> on_read;
 };
 
-/// Parameters out of one safetensors file, or several (shards). Each is read into its place,
+/// Parameters out of one file of weights, or several (shards). Each is read into its place,
 /// or converted in pieces where it is stored in another type or order: loading never holds a second
 /// copy.
 /// Usage: build the modules, then call finish().
 class WeightSource : public ParameterSource {
  public:
   /// Opens the files; throws Error{not_found, open_read}, also for a name in two of them.
+  explicit WeightSource(std::vector<std::shared_ptr<const WeightsFile>> files,
+                        WeightOptions options = {});
   explicit WeightSource(const std::vector<std::string> &paths, WeightOptions options = {});
 
   /// A tensor of its own in the wanted type. A missing, misshapen, NaN-filled or mistyped parameter
@@ -56,11 +58,11 @@ class WeightSource : public ParameterSource {
   /// The first file, for messages.
   std::string origin() const;
   torch::Tensor refuse(const std::string &complaint, at::IntArrayRef shape);
-  torch::Tensor convert(const std::string &name, const SafetensorsFile &file,
-                        const TensorEntry &entry, at::IntArrayRef shape);
+  torch::Tensor convert(const std::string &name, const WeightsFile &file, const TensorEntry &entry,
+                        at::IntArrayRef shape);
 
-  std::vector<std::unique_ptr<SafetensorsFile>> files_;
-  std::map<std::string, std::pair<const SafetensorsFile *, const TensorEntry *>> entries_;
+  std::vector<std::shared_ptr<const WeightsFile>> files_;
+  std::map<std::string, std::pair<const WeightsFile *, const TensorEntry *>> entries_;
   std::set<std::string> used_;
   std::vector<std::string> complaints_;
   WeightOptions options_;

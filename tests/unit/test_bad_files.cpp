@@ -319,11 +319,20 @@ INSTANTIATE_TEST_SUITE_P(
                        fs::create_symlink("../../blobs/none", f / weights);
                      },
                      "diffusion_pytorch_model.safetensors", "does not exist"},
-        SnapshotCase{"PickleOnly",
+        SnapshotCase{"PickleDamaged",
                      [](const fs::path &f) {
-                       fs::rename(f / weights, f / "unet/diffusion_pytorch_model.bin");
+                       fs::remove(f / weights);
+                       write_file(f / "unet/diffusion_pytorch_model.bin", "PK\3\4");
                      },
-                     "diffusion_pytorch_model.bin", "is a pickle"},
+                     "diffusion_pytorch_model.bin", "too short to be a zip archive"},
+        SnapshotCase{"WeightsEmpty", replace(weights, ""), "diffusion_pytorch_model.safetensors",
+                     "is empty"},
+        SnapshotCase{"WeightsArePointer",
+                     replace(weights,
+                             "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+                     "diffusion_pytorch_model.safetensors", "\"git lfs pull\""},
+        SnapshotCase{"WeightsArePage", replace(weights, "\r\n <!DOCTYPE html><html></html>"),
+                     "diffusion_pytorch_model.safetensors", "is a web page"},
         SnapshotCase{"ShardIndexNoMap", index_of("{}"), "model.safetensors.index.json",
                      "no weight_map"},
         SnapshotCase{"ShardIndexEmptyMap", index_of(R"({"weight_map": {}})"),

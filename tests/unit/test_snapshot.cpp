@@ -202,6 +202,21 @@ TEST_F(WeightFiles, AnIndexNamesItsShardsOnce) {
   }
 }
 
+TEST_F(WeightFiles, PicklesCountWhereNothingElseLies) {
+  const auto write = [&](const char *name) { write_file(folder_ / name, "x"); };
+  write("pytorch_model.bin");
+  EXPECT_EQ(names(true), Names{"pytorch_model.bin"});
+  write("pytorch_model.fp16.bin");
+  EXPECT_EQ(names(true), Names{"pytorch_model.fp16.bin"});
+  EXPECT_EQ(names(false), Names{"pytorch_model.bin"});
+  write_file(folder_ / "diffusion_pytorch_model.bin.index.json",
+             R"({"weight_map": {"a": "s-2.bin", "b": "s-1.bin"}})");
+  EXPECT_EQ(names(false), (Names{"s-1.bin", "s-2.bin"}));
+  EXPECT_TRUE(Component(folder_.path(), "X").has_weights());
+  write("model.safetensors");
+  EXPECT_EQ(names(true), Names{"model.safetensors"});
+}
+
 TEST_F(WeightFiles, AnUnfinishedDownloadIsPassedOver) {
   fs::create_symlink(folder_ / "blob-that-never-came", folder_ / "model.safetensors");
   write_weights(folder_ / "model.fp16.safetensors");

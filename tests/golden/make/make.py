@@ -33,6 +33,7 @@ import networks  # noqa: E402
 import pipeline  # noqa: E402
 import safety  # noqa: E402
 import schedulers  # noqa: E402
+import single_file  # noqa: E402
 import text  # noqa: E402
 from compare import compare  # noqa: E402
 from record import Record  # noqa: E402
@@ -50,7 +51,7 @@ def make(folder, given=None):
     record = Record(folder, given)
     if not given:
         miniature.save_all(folder)
-    for part in [text, networks, schedulers, pipeline, safety]:
+    for part in [text, networks, schedulers, pipeline, safety, single_file]:
         part.make(record)
     libraries = [diffusers, transformers, torch, numpy]
     versions = [f"{library.__name__} {library.__version__}" for library in libraries]
