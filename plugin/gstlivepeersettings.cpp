@@ -45,9 +45,9 @@ std::vector<Property> make_properties() {
   return {
       {g_param_spec_string(
            "model", "Model",
-           "Snapshot folder, or a model id looked up in MODEL_DIR, the Hugging Face "
-           "cache and the Livepeer runner's folder; NULL or default: the embedded "
-           "model; quality: a larger one",
+           "Snapshot folder, a .safetensors or .ckpt file, or a model id looked up in MODEL_DIR, "
+           "the Hugging Face cache and the Livepeer runner's folder; NULL or default: the "
+           "embedded model; quality: a larger one",
            nullptr, kAtStart),
        STRING(spec.model, "")},
       {g_param_spec_string("device", "Device", "auto, cpu, cuda or cuda:N", d.spec.device.c_str(),

@@ -28,13 +28,16 @@ bool fail(const std::string &sentence) {
   return false;
 }
 
-/// The last part of a folder's path, or the whole of a model id.
+/// The last part of a folder's or file's path, of a file without its extension; or the whole of a
+/// model id.
 std::string name_of_model(const std::string &model) {
   if (model.empty()) return "default";
-  if (!g_file_test(model.c_str(), G_FILE_TEST_IS_DIR)) return model;
+  if (!g_file_test(model.c_str(), G_FILE_TEST_EXISTS)) return model;
   g_autofree char *full = g_canonicalize_filename(model.c_str(), nullptr);
-  g_autofree char *name = g_path_get_basename(full);
-  return name;
+  g_autofree char *base = g_path_get_basename(full);
+  const std::string name = base;
+  const bool is_file = g_file_test(full, G_FILE_TEST_IS_REGULAR);
+  return is_file ? name.substr(0, name.rfind('.')) : name;
 }
 
 void choose_model(const char *model, const char *model_id, Options &options) {
@@ -113,7 +116,7 @@ OptionsResult read_options(int argc, char **argv, Options &options) {
       {"host", 0, 0, G_OPTION_ARG_STRING, &host, "Address to listen on (127.0.0.1)", "ADDRESS"},
       {"port", 0, 0, G_OPTION_ARG_STRING, &port, "Port to listen on (8000; 0: any)", "N"},
       {"model", 0, 0, G_OPTION_ARG_STRING, &model,
-       "Model folder or id to load (the embedded default)", "MODEL"},
+       "Model folder, file or id to load (the embedded default)", "MODEL"},
       {"model-id", 0, 0, G_OPTION_ARG_STRING, &model_id, "What to call the model", "ID"},
       {"workers", 0, 0, G_OPTION_ARG_INT, &options.workers, "Pictures worked on at once (1)", "N"},
       {"queue", 0, 0, G_OPTION_ARG_INT, &options.queue, "Pictures that may wait (16)", "N"},

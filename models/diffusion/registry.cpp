@@ -24,7 +24,7 @@ struct Entry {
 /// A class made from its configuration and its weights.
 template <typename Interface, typename Class>
 std::shared_ptr<Interface> load_weights(const Component &component, const WeightOptions &options) {
-  WeightSource source(component.weight_files(options.dtype != torch::kFloat), options);
+  WeightSource source(component.open_weights(options.dtype != torch::kFloat), options);
   auto result = std::make_shared<Class>(component.config(), ParameterScope(source));
   source.finish();
   return result;
@@ -113,7 +113,7 @@ void check_classes(const Snapshot &snapshot) {
   const std::string pipeline = snapshot.index().get<std::string>("_class_name", "");
   if (pipeline != "StableDiffusionUpscalePipeline")
     throw Error(ErrorKind::open_read,
-                "The model " + snapshot.folder() + " is a '" + pipeline +
+                "The model " + snapshot.path() + " is a '" + pipeline +
                     "'; this element needs a StableDiffusionUpscalePipeline, such as "
                     "stabilityai/stable-diffusion-x4-upscaler.",
                 snapshot.index().origin());

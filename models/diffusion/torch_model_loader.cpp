@@ -3,7 +3,6 @@
 #include <torch/utils.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "diffusion/compute_device.h"
 #include "diffusion/diffusion_model.h"
@@ -38,8 +37,8 @@ uint64_t weight_bytes(const Snapshot &snapshot, bool prefer_half) {
   uint64_t sum = 0;
   for (const auto &[name, component] : snapshot.components())
     if (component.has_weights())
-      for (const std::string &file : component.weight_files(prefer_half))
-        sum += std::filesystem::file_size(file);
+      for (const auto &file : component.open_weights(prefer_half))
+        for (const auto &[tensor, entry] : file->tensors()) sum += entry.bytes;
   return sum;
 }
 
@@ -72,18 +71,18 @@ void check_fit(const Snapshot &snapshot, const Denoiser &unet, const Vae &vae) {
   constexpr int64_t picture_channels = 3;
   if (unet.in_channels() == vae.latent_channels() + picture_channels) return;
   throw Error(ErrorKind::open_read,
-              "The unet of the model " + snapshot.folder() + " takes " +
+              "The unet of the model " + snapshot.path() + " takes " +
                   std::to_string(unet.in_channels()) + " channels, but its vae makes latents of " +
                   std::to_string(vae.latent_channels()) + " (plus " +
                   std::to_string(picture_channels) +
                   " of the picture); they are not of one model. Fetch the snapshot again.",
-              snapshot.folder());
+              snapshot.path());
 }
 
 DiffusionModelInfo describe(const Resolved &resolved, const Vae &vae) {
   const Config &index = resolved.snapshot.index();
   DiffusionModelInfo info;
-  info.id = model_id_of(resolved.snapshot.folder());
+  info.id = model_id_of(resolved.snapshot.path());
   info.device = resolved.device.str();
   info.precision = dtype_name(resolved.dtype);
   if (resolved.device.is_cpu()) info.cpu_level = kernels::cpu_level_and_why();
@@ -107,7 +106,7 @@ std::string TorchModelLoader::check(const ModelSpec &spec) {
     component.weight_files(/*prefer_half=*/false);  // throws where there are none
     checker = component.folder() + "|" + component.fingerprint();
   }
-  return resolved.snapshot.folder() + "|" + resolved.snapshot.fingerprint() + "|" +
+  return resolved.snapshot.path() + "|" + resolved.snapshot.fingerprint() + "|" +
          resolved.device.str() + "|" + dtype_name(resolved.dtype) + "|" + checker;
 }
 

@@ -125,9 +125,12 @@ std::string find_model(const std::string &model) {
   std::error_code error;
   const fs::file_status status = fs::status(model, error);
   if (fs::is_directory(status)) return resolve_folder(model);
+  if (fs::is_regular_file(status)) return model;
   if (fs::exists(status))
     throw Error(ErrorKind::not_found,
-                "Model " + model + " is not a folder; give the folder that holds model_index.json.",
+                "Model " + model +
+                    " is neither a folder nor a file; give the folder that holds model_index.json, "
+                    "or a .safetensors or .ckpt file.",
                 model);
   if (error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory)
     throw Error(ErrorKind::open_read,
@@ -138,8 +141,8 @@ std::string find_model(const std::string &model) {
   if (!is_model_id(model))
     throw Error(ErrorKind::not_found,
                 "Model folder " + model.substr(0, 200) +
-                    " does not exist; give a folder that holds model_index.json, or a model id "
-                    "such as org/name.",
+                    " does not exist; give a folder that holds model_index.json, a .safetensors or "
+                    ".ckpt file, or a model id such as org/name.",
                 model);
 
   std::string cache_name = cache_prefix + model;
@@ -160,8 +163,10 @@ std::string find_model(const std::string &model) {
               model + " not in: " + searched);
 }
 
-std::string model_id_of(const std::string &folder) {
-  const fs::path path = fs::path(folder).lexically_normal();
+std::string model_id_of(const std::string &model) {
+  const fs::path path = fs::path(model).lexically_normal();
+  std::error_code ignored;
+  if (fs::is_regular_file(path, ignored)) return path.stem();
   const fs::path name = path.has_filename() ? path.filename() : path.parent_path().filename();
   for (const fs::path &part : path) {
     std::string text = part.string();

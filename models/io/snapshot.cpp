@@ -7,6 +7,8 @@
 #include <set>
 
 #include "io/file.h"
+#include "io/model_lookup.h"
+#include "io/original_names.h"
 #include "io/weights_file.h"
 
 namespace livepeer {
@@ -44,6 +46,23 @@ std::string canonical(const std::string &folder) {
                   (error ? error.message() : "not a folder") +
                   "); give a folder that holds model_index.json.",
               folder);
+}
+
+bool is_file(const std::string &path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored);
+}
+
+std::shared_ptr<const WeightsFile> open_checkpoint(const std::string &path) {
+  auto checkpoint = open_weights(path);
+  check_is_upscaler(*checkpoint);
+  return checkpoint;
+}
+
+/// The folder of the configurations that go with a checkpoint.
+std::string folder_beside(const std::string &checkpoint) {
+  const std::string own = fs::absolute(checkpoint).parent_path();
+  return is_there(own + "/model_index.json") ? own : embedded_models_folder() + "/x4-upscaler";
 }
 
 std::string config_path(const std::string &folder) {
@@ -104,23 +123,24 @@ class Hash {
   uint64_t value_ = 0xcbf29ce484222325;
 };
 
+void add_status(Hash &hash, const fs::path &path) {
+  struct stat status;
+  if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+  hash.add(path.filename().string());
+  for (const uint64_t number : {uint64_t(status.st_size), uint64_t(status.st_ino),
+                                uint64_t(status.st_mtim.tv_sec), uint64_t(status.st_mtim.tv_nsec)})
+    hash.add(number);
+  if (path.extension() == ".json")
+    hash.add(read_text(path, "Model configuration", max_index_bytes));
+}
+
 void add_folder(Hash &hash, const fs::path &folder) {
   std::set<fs::path> files;
   std::error_code error;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error))
     files.insert(entry->path());
-  for (const fs::path &path : files) {
-    struct stat status;
-    if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
-    hash.add(path.filename().string());
-    for (const uint64_t number :
-         {uint64_t(status.st_size), uint64_t(status.st_ino), uint64_t(status.st_mtim.tv_sec),
-          uint64_t(status.st_mtim.tv_nsec)})
-      hash.add(number);
-    if (path.extension() == ".json")
-      hash.add(read_text(path, "Model configuration", max_index_bytes));
-  }
+  for (const fs::path &path : files) add_status(hash, path);
 }
 
 }  // namespace
@@ -131,6 +151,7 @@ Component::Component(const std::string &folder, const std::string &class_name)
       class_name_(class_name.empty() ? config_.class_name() : class_name) {}
 
 bool Component::has_weights() const {
+  if (weights_) return true;
   for (const WeightCandidate &candidate : weight_candidates(false))
     if (is_there(file(candidate.name))) return true;
   return false;
@@ -160,6 +181,18 @@ std::vector<std::string> Component::weight_files(bool prefer_half) const {
       folder_);
 }
 
+std::vector<std::shared_ptr<const WeightsFile>> Component::open_weights(bool prefer_half) const {
+  if (weights_) return {weights_};
+  std::vector<std::shared_ptr<const WeightsFile>> files;
+  for (const std::string &path : weight_files(prefer_half))
+    files.push_back(livepeer::open_weights(path));
+  return files;
+}
+
+void Component::take_weights(const WeightsFile &checkpoint, const std::string &component) {
+  weights_ = component_of(checkpoint, component, config_);
+}
+
 std::vector<std::string> Component::shards(const std::string &index_file) const {
   const auto damaged = [&](const std::string &problem) {
     return Error(ErrorKind::open_read,
@@ -182,8 +215,13 @@ std::vector<std::string> Component::shards(const std::string &index_file) const 
   return paths;
 }
 
-Snapshot::Snapshot(const std::string &folder)
-    : folder_(canonical(folder)), index_(Config::read(folder_ + "/model_index.json")) {
+Snapshot::Snapshot(const std::string &path)
+    : Snapshot(path, is_file(path) ? open_checkpoint(path) : nullptr) {}
+
+Snapshot::Snapshot(const std::string &path, std::shared_ptr<const WeightsFile> checkpoint)
+    : path_(checkpoint ? path : canonical(path)),
+      folder_(checkpoint ? folder_beside(path) : path_),
+      index_(Config::read(folder_ + "/model_index.json")) {
   for (const auto &[name, value] : index_.json().items()) {
     // Components are [library, class]; [null, null] stands for one that was left out.
     if (!value.is_array() || value.size() != 2 || !value[1].is_string()) continue;
@@ -201,6 +239,9 @@ Snapshot::Snapshot(const std::string &folder)
                   component_folder);
     components_.emplace(name, Component(component_folder, value[1].get<std::string>()));
   }
+  if (!checkpoint) return;
+  for (auto &[name, component] : components_)
+    if (is_in_checkpoint(name)) component.take_weights(*checkpoint, name);
 }
 
 const Component &Snapshot::component(const std::string &name) const {
@@ -214,12 +255,12 @@ const Component &Snapshot::component(const std::string &name) const {
 
 void Snapshot::check_weights(bool prefer_half) const {
   for (const auto &[name, component] : components_)
-    if (component.has_weights())
-      for (const std::string &path : component.weight_files(prefer_half)) open_weights(path);
+    if (component.has_weights()) component.open_weights(prefer_half);
 }
 
 std::string Snapshot::fingerprint() const {
   Hash hash;
+  add_status(hash, path_);
   add_folder(hash, folder_);
   for (const auto &[name, component] : components_) {
     hash.add(name);

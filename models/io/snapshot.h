@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "io/config.h"
+#include "io/weights_file.h"
 
 namespace livepeer {
 
@@ -31,6 +33,10 @@ class Component {
   /// Throws Error{not_found} where there is none, Error{open_read} for unreadable files and names
   /// that leave the folder.
   std::vector<std::string> weight_files(bool prefer_half) const;
+  /// Those files, opened; or the part of a checkpoint that was taken.
+  std::vector<std::shared_ptr<const WeightsFile>> open_weights(bool prefer_half) const;
+  /// From now on the weights are those of this component in `checkpoint` (see original_names.h).
+  void take_weights(const WeightsFile &checkpoint, const std::string &component);
   /// As Snapshot::fingerprint(), of this folder.
   std::string fingerprint() const;
 
@@ -40,17 +46,21 @@ class Component {
   std::string folder_;
   Config config_;
   std::string class_name_;
+  std::shared_ptr<const WeightsFile> weights_;  ///< part of a checkpoint; usually none
 };
 
 /// A model folder in the layout of Hugging Face diffusers: model_index.json names the components,
-/// each in a folder of its own. Opening reads configurations only.
+/// each in a folder of its own. Or all weights in one file, as the model was first published: then
+/// the configurations are those in the file's own folder where that has a model_index.json, else
+/// the built-in ones of the x4 upscaler. Opening reads configurations, and that file's header.
 class Snapshot {
  public:
-  /// Throws Error{not_found, open_read} naming the file, what was expected, and what to do.
-  explicit Snapshot(const std::string &folder);
+  /// `path`: a folder or a file. Throws Error{not_found, open_read} naming the file, what was
+  /// expected, and what to do.
+  explicit Snapshot(const std::string &path);
 
-  /// The canonical path; symbolic links are resolved.
-  const std::string &folder() const { return folder_; }
+  /// What was opened: a folder, canonical (symbolic links are resolved), or a file.
+  const std::string &path() const { return path_; }
   /// model_index.json.
   const Config &index() const { return index_; }
   bool has(const std::string &component) const { return components_.count(component) > 0; }
@@ -65,7 +75,10 @@ class Snapshot {
   std::string fingerprint() const;
 
  private:
-  std::string folder_;
+  Snapshot(const std::string &path, std::shared_ptr<const WeightsFile> checkpoint);
+
+  std::string path_;
+  std::string folder_;  ///< of the configurations
   Config index_;
   std::map<std::string, Component> components_;
 };

@@ -20,7 +20,7 @@ constexpr uint32_t in_zip64 = 0xffffffff;
 std::string read_at(const RegularFile &file, uint64_t offset, uint64_t bytes) {
   std::string text(size_t(bytes), '\0');
   if (file.read(text.data(), text.size(), offset) != text.size())
-    throw FormatError("is truncated: its zip archive points beyond its end");
+    throw FormatError("is truncated: it changed while it was being read");
   return text;
 }
 

@@ -41,14 +41,14 @@ std::unique_ptr<SafetyChecker> load_safety_checker(const std::string &folder,
   options.dtype = torch::kFloat;
   if (component.class_name() == "MobileNetV2SafetyClassifier") {
     options.take_u8 = true;
-    WeightSource source(component.weight_files(/*prefer_half=*/false), options);
+    WeightSource source(component.open_weights(/*prefer_half=*/false), options);
     auto checker =
         std::make_unique<MobileNetV2SafetyClassifier>(component.config(), ParameterScope(source));
     source.finish();
     return checker;
   }
   if (component.class_name() == "StableDiffusionSafetyChecker") {
-    WeightSource source(component.weight_files(/*prefer_half=*/false), options);
+    WeightSource source(component.open_weights(/*prefer_half=*/false), options);
     auto checker = std::make_unique<StableDiffusionSafetyChecker>(
         component.config(), processor_config(folder), ParameterScope(source));
     source.finish();

@@ -353,6 +353,12 @@ describe('a model folder as it is downloaded', () => {
     assert.equal(answer.status, 200, answer.text);
   }
   test('--model and --model-id', () => assertServes({args: ['--model', folder, '--model-id', id]}));
+  test('a file is called by its name', async () => {
+    const file = path.join(mkdtempSync(path.join(tmpdir(), 'upscale-models-')), 'x4-upscaler-ema.safetensors');
+    writeFileSync(file, '');
+    const server = await start({args: ['--model', file], env: fakeEngine()});
+    assert.equal((await request(server, '/version')).json.model_id, 'x4-upscaler-ema');
+  });
   test('MODEL_DIR and MODEL_ID, as a node sets them', async () => {
     const root = mkdtempSync(path.join(tmpdir(), 'upscale-models-'));
     const repository = path.join(root, `models--${id.replace('/', '--')}`);

@@ -253,7 +253,13 @@ INSTANTIATE_TEST_SUITE_P(
                      "does not exist"},
         SnapshotCase{"FolderIsFile",
                      [](const fs::path &f) { fs::remove_all(f), write_file(f, "x"); }, "snapshot",
-                     "is not a folder"},
+                     "is too short to be one"},
+        SnapshotCase{"FolderIsPipe",
+                     [](const fs::path &f) {
+                       fs::remove_all(f);
+                       ASSERT_EQ(mkfifo(f.c_str(), 0600), 0);
+                     },
+                     "snapshot", "is neither a folder nor a file"},
         SnapshotCase{"FolderIsLoop",
                      [](const fs::path &f) { fs::remove_all(f), fs::create_symlink(f, f); },
                      "snapshot", "cannot be opened"},

@@ -165,7 +165,7 @@ TEST(SnapshotFolder, IsReachedThroughLinksAsInTheCache) {
   write_snapshot(folder / "blobs");
   fs::create_directories(folder / "snapshots");
   fs::create_directory_symlink(folder / "blobs", folder / "snapshots/main");
-  EXPECT_EQ(Snapshot(folder / "snapshots/main").folder(), fs::canonical(folder / "blobs"));
+  EXPECT_EQ(Snapshot(folder / "snapshots/main").path(), fs::canonical(folder / "blobs"));
 }
 
 class WeightFiles : public ::testing::Test {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "io/safetensors.h"
 #include "io/snapshot.h"
 #include "runtime/error.h"
 #include "runtime/log.h"

@@ -6,6 +6,7 @@ formats, with what trainings leave in them.
 """
 
 import collections
+import contextlib
 import os
 import tempfile
 
@@ -202,6 +203,22 @@ def make_names(record):
     write_json(os.path.join(record.folder, "single_file.json"), {**names, "unused": unused()})
 
 
+@contextlib.contextmanager
+def numbered_storages():
+    """The old format calls storages by their addresses, which differ from run to run."""
+    address = torch.UntypedStorage._cdata
+    numbers = {}
+
+    def number(storage):
+        return numbers.setdefault(address.__get__(storage), len(numbers))
+
+    torch.UntypedStorage._cdata = property(number)
+    try:
+        yield
+    finally:
+        del torch.UntypedStorage._cdata
+
+
 class Progress:
     """An object that a training leaves in its checkpoints."""
 
@@ -237,7 +254,8 @@ def make_torch_files(record):
     torch.save(state, f"{folder}/zip.bin")
     torch.save(training, f"{folder}/training.ckpt")
     torch.save(training, f"{folder}/protocol_4.ckpt", pickle_protocol=4)
-    torch.save(training, f"{folder}/old.pt", _use_new_zipfile_serialization=False)
+    with numbered_storages():
+        torch.save(training, f"{folder}/old.pt", _use_new_zipfile_serialization=False)
 
 
 def make(record):
