@@ -8,8 +8,9 @@ build=$1
 shift
 ninja -C "$build" tests/bench/write_real_snapshot tests/bench/bench_real_model
 snapshot=$build/real-snapshot
+models=$(cd "$(dirname "$0")/../../models" && pwd)
+export OMP_WAIT_POLICY=passive LIVEPEER_UPSCALE_MODELS="$models"
 test -f "$snapshot/model_index.json" || "$build/tests/bench/write_real_snapshot" "$snapshot"
-export OMP_WAIT_POLICY=passive
 for precision in float32 bfloat16; do
   for threads in 1 2; do
     "$build/tests/bench/bench_real_model" "$snapshot" $precision $threads "$@"
