@@ -93,6 +93,12 @@ std::vector<Property> make_properties() {
       {g_param_spec_enum("scheduler", "Scheduler", "Sampler of the denoising steps",
                          gst_livepeer_scheduler_get_type(), int(d.upscale.scheduler), kAnyTime),
        ENUM(livepeer::SchedulerKind, upscale.scheduler)},
+      {g_param_spec_double(
+           "eta", "Eta",
+           "Share of fresh noise in every step of the sampler ddim; the others take "
+           "no such number",
+           0, 1, d.upscale.eta, kControllable),
+       VALUE(double, upscale.eta)},
       {g_param_spec_boolean("safety-check", "Safety check",
                             "Check each frame; the start fails where no checker is to be had",
                             d.upscale.safety_check, kAnyTime),

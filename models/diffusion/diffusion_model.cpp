@@ -106,6 +106,7 @@ ResolvedSettings DiffusionModel::resolve_afresh(const UpscaleSettings &settings)
   if (settings.guidance_scale >= 0) result.guidance_scale = settings.guidance_scale;
   if (settings.noise_level >= 0) result.noise_level = settings.noise_level;
   if (settings.noise_temperature >= 0) result.noise_temperature = settings.noise_temperature;
+  result.eta = settings.eta;
   limit_noise_level(result);
   find_possible_steps(settings.scheduler, result);
   measure("prompt", settings.prompt, result);
@@ -176,7 +177,8 @@ bool DiffusionModel::bounded() const {
 
 std::optional<int> DiffusionModel::receptive_radius(const UpscaleSettings &settings) const {
   if (!bounded()) return {};
-  const auto scheduler = make_scheduler(pipeline_.components().scheduler, settings.scheduler);
+  const auto scheduler =
+      make_scheduler(pipeline_.components().scheduler, settings.scheduler, settings.eta);
   if (scheduler->adds_noise()) return {};
   scheduler->set_timesteps(int(resolve(settings).steps));
   const auto evaluations = int64_t(scheduler->timesteps().size());

@@ -79,7 +79,7 @@ torch::Tensor StableDiffusionUpscalePipeline::operator()(const PipelineRequest &
                                          "; set noise-level to one of them, not " +
                                          std::to_string(settings.noise_level) + ".");
 
-  const auto scheduler = make_scheduler(components_.scheduler, request.scheduler);
+  const auto scheduler = make_scheduler(components_.scheduler, request.scheduler, settings.eta);
   scheduler->set_timesteps(int(settings.steps));
   const std::vector<double> &timesteps = scheduler->timesteps();
 

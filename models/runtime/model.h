@@ -39,6 +39,7 @@ struct ResolvedSettings {
   double guidance_scale;
   int noise_level;
   double noise_temperature;
+  double eta = 0;
   /// What was asked for and cannot be had, and what is done instead: ErrorKind::settings for values
   /// that were replaced, ErrorKind::failed for text that was left out. For the user to read.
   std::vector<Error> notes = {};

@@ -8,7 +8,7 @@ namespace {
 
 auto tie(const UpscaleSettings &s) {
   return std::tie(s.prompt, s.negative_prompt, s.seed, s.steps, s.guidance_scale, s.noise_level,
-                  s.noise_temperature, s.scheduler, s.temporal, s.safety_check);
+                  s.noise_temperature, s.scheduler, s.eta, s.temporal, s.safety_check);
 }
 
 }  // namespace
@@ -22,6 +22,7 @@ std::vector<std::string> UpscaleSettings::validate() const {
     complaints.push_back("noise-level must be -1 (the model's default) or more");
   if (noise_temperature != -1 && !(noise_temperature >= 0 && noise_temperature <= 1))
     complaints.push_back("noise-temperature must be -1 (the model's default) or 0 to 1");
+  if (!(eta >= 0 && eta <= 1)) complaints.push_back("eta must be 0 to 1");
   return complaints;
 }
 

@@ -25,6 +25,7 @@ struct UpscaleSettings {
   int noise_level = -1;           ///< -1: the model's default; 0 .. max_noise_level
   double noise_temperature = -1;  ///< -1: the model's default; 0 .. 1, scales the start latent
   SchedulerKind scheduler = SchedulerKind::model;
+  double eta = 0;  ///< 0 .. 1, DDIM's share of fresh noise in every step
   TemporalMode temporal = TemporalMode::fixed;
   bool safety_check = true;
 

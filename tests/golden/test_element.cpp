@@ -45,6 +45,7 @@ Frame upscale_png(const nlohmann::json &entry, int threads) {
   set("up", "steps", entry.at("num_inference_steps").get<guint>());
   set("up", "guidance-scale", entry.at("guidance_scale").get<double>());
   set("up", "noise-level", entry.at("noise_level").get<gint>());
+  set("up", "eta", entry.value("eta", 0.0));
   set("up", "n-threads", threads);
   GstElement *element = gst_bin_get_by_name(GST_BIN(pipeline), "up");
   gst_util_set_object_arg(G_OBJECT(element), "scheduler",

@@ -58,7 +58,7 @@ PipelineRequest make_request(const nlohmann::json &entry) {
   request.prompt = entry.at("prompt");
   if (!entry.at("negative_prompt").is_null()) request.negative_prompt = entry["negative_prompt"];
   request.settings = {entry.at("num_inference_steps"), entry.at("guidance_scale"),
-                      entry.at("noise_level"), 1.0};
+                      entry.at("noise_level"), 1.0, entry.value("eta", 0.0)};
   request.scheduler = scheduler_kind(entry.at("scheduler"));
   return request;
 }

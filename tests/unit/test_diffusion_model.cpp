@@ -212,6 +212,25 @@ TEST(DiffusionModel, SeedsAndTemperatureActOnTheNoise) {
   EXPECT_EQ(largest_difference(cold, fixture.upscale(frame, settings)), 0);
 }
 
+TEST(DiffusionModel, EtaAddsNoiseWhereTheSamplerIsDdim) {
+  Fixture fixture;
+  const Frame frame = picture(16, 16);
+  UpscaleSettings settings;
+  settings.steps = 3;
+  for (const SchedulerKind kind : {SchedulerKind::ddim, SchedulerKind::euler}) {
+    settings.scheduler = kind;
+    settings.eta = 0;
+    const Frame plain = fixture.upscale(frame, settings);
+    EXPECT_TRUE(fixture.model.receptive_radius(settings));
+    settings.eta = 1;
+    const bool is_ddim = kind == SchedulerKind::ddim;
+    EXPECT_EQ(largest_difference(plain, fixture.upscale(frame, settings)) > 0, is_ddim);
+    EXPECT_EQ(fixture.model.receptive_radius(settings).has_value(), !is_ddim);
+  }
+  settings.eta = 1.5;
+  EXPECT_EQ(settings.validate().size(), 1U);
+}
+
 TEST(DiffusionModel, CancelEndsWithinOneStep) {
   Fixture fixture;
   UpscaleSettings settings;

@@ -10,12 +10,14 @@ namespace livepeer {
 
 /// The sampler for one job. `config` is the snapshot's scheduler_config.json; `kind` other than
 /// `model` replaces its class and keeps its keys, as diffusers' from_config does: keys that are
-/// missing take the new class's defaults, keys it does not know are ignored. Throws
+/// missing take the new class's defaults, keys it does not know are ignored. `eta`, DDIM's share of
+/// fresh noise in every step (diffusers' argument), means nothing to the others. Throws
 /// Error{open_read} for a class or a value that is not supported.
 std::unique_ptr<Scheduler> make_scheduler(const Config &config,
-                                          SchedulerKind kind = SchedulerKind::model);
+                                          SchedulerKind kind = SchedulerKind::model,
+                                          double eta = 0);
 
-/// One maker a class; `eta` is DDIM's share of fresh noise in every step (diffusers' argument).
+/// One maker a class.
 std::unique_ptr<Scheduler> make_ddim_scheduler(const Config &config, double eta = 0);
 std::unique_ptr<Scheduler> make_ddpm_scheduler(const Config &config);
 std::unique_ptr<Scheduler> make_euler_discrete_scheduler(const Config &config);

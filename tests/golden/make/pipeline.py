@@ -9,6 +9,7 @@ import torch
 from diffusers import StableDiffusionUpscalePipeline
 from diffusers.image_processor import VaeImageProcessor
 from diffusers.pipelines.stable_diffusion import pipeline_stable_diffusion_upscale
+from diffusers.schedulers import scheduling_ddim
 from PIL import Image
 
 from record import generator
@@ -42,7 +43,9 @@ PIPELINE_CASES = [
     ("pipe_16x16_dpmpp", (16, 16), WHITE_CAT, None, 9.0, 20, 5, 1, "DPMSolverMultistep"),
     ("pipe_16x16_pndm", (16, 16), WHITE_CAT, None, 9.0, 20, 5, 1, "PNDM"),
     ("pipe_16x16_lms", (16, 16), WHITE_CAT, None, 9.0, 20, 5, 1, "LMSDiscrete"),
+    ("pipe_16x16_eta", (16, 16), WHITE_CAT, None, 9.0, 20, 5, 1, "DDIM"),
 ]
+ETA = {"pipe_16x16_eta": 0.6}
 FIRST_SEED = 1001
 # The cases whose every step is kept.
 IN_DETAIL = ["pipe_16x16_g9_n20", "pipe_20x24_g9_n20_neg", "pipe_16x16_g1_n20"]
@@ -74,19 +77,21 @@ def load(record):
 @contextlib.contextmanager
 def float32_noise(draws):
     """The networks compute in double, but noise is drawn as for float32: a double draw differs."""
-    module = pipeline_stable_diffusion_upscale
-    original = module.randn_tensor
+    modules = [pipeline_stable_diffusion_upscale, scheduling_ddim]
+    original = modules[0].randn_tensor
 
     def draw(shape, generator=None, device=None, dtype=None, **rest):
         value = original(shape, generator=generator, device=device, dtype=torch.float32, **rest)
         draws.append(value)
         return value.to(dtype)
 
-    module.randn_tensor = draw
+    for module in modules:
+        module.randn_tensor = draw
     try:
         yield
     finally:
-        module.randn_tensor = original
+        for module in modules:
+            module.randn_tensor = original
 
 
 def observe(module, seen):
@@ -117,6 +122,7 @@ def pipeline_case(record, pipe, number, case):
             noise_level=level,
             num_inference_steps=steps,
             num_images_per_prompt=count,
+            eta=ETA.get(name, 0.0),
             generator=torch.Generator().manual_seed(FIRST_SEED + number),
             callback=lambda step, timestep, values: latents.append(values),
         ).images
@@ -124,7 +130,7 @@ def pipeline_case(record, pipe, number, case):
         hook.remove()
     with record.tensors(name) as tensors:
         tensors["preprocessed"] = pipe.image_processor.preprocess(picture)
-        tensors["lowres_noise"], tensors["init_noise"] = draws
+        tensors["lowres_noise"], tensors["init_noise"] = draws[:2]
         tensors["noisy_lowres"] = unet_calls[0][0][:1, 4:]
         tensors["final_latents"] = latents[-1]
         tensors["decoded_raw"] = decoder_calls[0][1]
@@ -147,6 +153,7 @@ def pipeline_case(record, pipe, number, case):
             noise_level=level,
             num_inference_steps=steps,
             num_images_per_prompt=count,
+            **({"eta": ETA[name]} if name in ETA else {}),
             seed=FIRST_SEED + number,
             scheduler=type(pipe.scheduler).__name__,
             input_png=png,
