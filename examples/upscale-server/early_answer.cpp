@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "glib_ptr.h"
+#include "connection.h"
 
 namespace upscale_server {
 namespace {
@@ -82,7 +82,7 @@ void answer_early(SoupServerMessage *message, const Answer &answer) {
   soup_message_headers_set_content_length(headers, goffset(answer.body.size()));
   auto *lingering = new Lingering;
   lingering->response = response_text(message, answer);
-  lingering->socket = G_SOCKET(g_object_ref(soup_server_message_get_socket(message)));
+  lingering->socket = G_SOCKET(g_object_ref(Connection::of(message)->socket()));
   lingering->stream = soup_server_message_steal_connection(message);
   if (!lingering->stream) {
     delete lingering;

@@ -3,6 +3,7 @@
 #include <glib-unix.h>
 
 #include "client_left.h"
+#include "connection.h"
 #include "request_log.h"
 
 namespace upscale_server {
@@ -12,7 +13,7 @@ Exchange::Exchange(SoupServerMessage *message, bool stream, int max_seconds,
       stream_(stream),
       max_seconds_(max_seconds),
       given_up_(std::move(given_up)) {
-  GSocket *socket = soup_server_message_get_socket(message);
+  GSocket *socket = Connection::of(message)->socket();
   // libsoup does not look at the socket of a paused message.
   client_watch_ = g_unix_fd_add(g_socket_get_fd(socket), kClientLeft, client_left, this);
   if (max_seconds > 0) timer_ = g_timeout_add_seconds(guint(max_seconds), time_is_up, this);

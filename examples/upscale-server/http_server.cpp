@@ -49,36 +49,15 @@ HttpServer::HttpServer(const Options &options)
     : options_(options),
       server_(soup_server_new("server-header", "livepeer-upscale-server", nullptr)),
       log_(server_, metrics_),
-      idle_(server_, unsigned(options.idle_seconds)),
-      service_(options_, metrics_, log_) {
+      service_(options_, metrics_, log_),
+      connections_(server_, options_, metrics_,
+                   [this](SoupServerMessage *message) { service_.too_late(message); }) {
   g_signal_connect(server_, "request-started", G_CALLBACK(on_start), nullptr);
   soup_server_add_early_handler(server_, nullptr, on_headers, this, nullptr);
   soup_server_add_handler(server_, nullptr, on_body, this, nullptr);
 }
 
 HttpServer::~HttpServer() { g_object_unref(server_); }
-
-std::string HttpServer::listen() {
-  g_autoptr(GError) error = nullptr;
-  g_autoptr(GSocketAddress) address =
-      g_inet_socket_address_new_from_string(options_.host.c_str(), options_.port);
-  if (!address)
-    throw std::runtime_error("--host must be an IP address, not '" + options_.host + "'");
-  if (!soup_server_listen(server_, address, SoupServerListenOptions(0), &error))
-    throw std::runtime_error("cannot listen on " + options_.host + " port " +
-                             std::to_string(options_.port) + ": " + error->message);
-  GSList *uris = soup_server_get_uris(server_);
-  g_autofree char *uri = g_uri_to_string(static_cast<GUri *>(uris->data));
-  g_slist_free_full(uris, [](gpointer one) { g_uri_unref(static_cast<GUri *>(one)); });
-  return uri;
-}
-
-void HttpServer::stop_listening() {
-  // soup_server_disconnect() would also close the connections that are being served.
-  GSList *sockets = soup_server_get_listeners(server_);
-  for (GSList *at = sockets; at; at = at->next) g_socket_close(G_SOCKET(at->data), nullptr);
-  g_slist_free(sockets);
-}
 
 const HttpServer::Route *HttpServer::find(SoupServerMessage *message) const {
   std::string path = g_uri_get_path(soup_server_message_get_uri(message));

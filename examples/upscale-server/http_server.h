@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "idle_connections.h"
+#include "connections.h"
 #include "metrics.h"
 #include "options.h"
 #include "request_log.h"
@@ -22,9 +22,9 @@ class HttpServer {
   HttpServer &operator=(const HttpServer &) = delete;
 
   /// Throws std::runtime_error where the address cannot be had. Returns the server's URL.
-  std::string listen();
+  std::string listen() { return connections_.listen(); }
   /// Takes no new connections any more; those that are open stay.
-  void stop_listening();
+  void stop_listening() { connections_.stop_listening(); }
   UpscaleService &service() { return service_; }
 
  private:
@@ -54,8 +54,8 @@ class HttpServer {
   SoupServer *server_;
   Metrics metrics_;
   RequestLog log_;
-  IdleConnections idle_;
   UpscaleService service_;
+  Connections connections_;
 };
 
 }  // namespace upscale_server

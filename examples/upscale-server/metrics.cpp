@@ -28,6 +28,8 @@ std::string Metrics::text() const {
   write(out, "upscale_pictures_seconds_total", "counter", "Time spent on the pictures made.",
         seconds);
   write(out, "upscale_input_pixels_total", "counter", "Pixels of the pictures sent.", input_pixels);
+  write(out, "upscale_connections_shed_total", "counter",
+        "Connections closed because there were too many.", connections_shed);
   write(out, "upscale_uploading", "gauge", "Requests whose body is on its way.", uploading);
   write(out, "upscale_running", "gauge", "Pictures being worked on.", running);
   write(out, "upscale_waiting", "gauge", "Pictures that wait.", waiting);

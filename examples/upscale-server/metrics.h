@@ -10,6 +10,7 @@ namespace upscale_server {
 struct Metrics {
   std::map<unsigned, uint64_t> post_requests;  ///< POST requests answered, by status
   uint64_t cancelled = 0;                      ///< pictures given up because of the client or time
+  uint64_t connections_shed = 0;               ///< closed to make room, or for want of it
   uint64_t pictures = 0;                       ///< pictures made
   double seconds = 0;                          ///< time spent on them
   uint64_t input_pixels = 0;                   ///< of them

@@ -192,6 +192,16 @@ void UpscaleService::refuse_upload(SoupServerMessage *message, const Answer &ans
   message_finished(message, this);
 }
 
+void UpscaleService::too_late(SoupServerMessage *message) {
+  const Answer answer = http_error(400, "The request takes too long to arrive: this server waits " +
+                                            std::to_string(options_.receive_seconds) +
+                                            " s and a second for each 8 KiB.");
+  if (g_object_get_data(G_OBJECT(message), kUpload))
+    refuse_upload(message, answer);
+  else
+    refuse_early(message, answer);
+}
+
 void UpscaleService::got_chunk(SoupServerMessage *message, GBytes *chunk, gpointer data) {
   auto *self = static_cast<UpscaleService *>(data);
   const Options &options = self->options_;

@@ -22,6 +22,8 @@ class UpscaleService {
   void on_headers(SoupServerMessage *message);
   /// When its body has, too.
   void on_body(SoupServerMessage *message);
+  /// When the body of any request takes too long. `message` may be gone afterwards.
+  void too_late(SoupServerMessage *message);
 
   /// From now on every new request is refused. `finished` is called once every other was answered.
   void drain(std::function<void()> finished);

@@ -33,10 +33,12 @@ export async function runProgram(args, env = {}) {
   return {code, output};
 }
 
-/** Starts a server on a free port and waits until it listens. `safe`: with a safety checker. */
-export async function startServer({args = [], env = {}, safe = false} = {}) {
-  const child = spawn(program, ['--port', '0', ...(safe ? [] : ['--no-safety-checker']), ...args],
-                      {env: cleanEnvironment(env), stdio: ['ignore', 'pipe', 'pipe']});
+/** Starts a server on a free port and waits until it listens. `safe`: with a safety checker;
+ *  `descriptors`: how many it may have. */
+export async function startServer({args = [], env = {}, safe = false, descriptors} = {}) {
+  const limited = descriptors ? ['sh', '-c', `ulimit -n ${descriptors}; exec "$0" "$@"`] : [];
+  const [file, ...rest] = [...limited, program, '--port', '0', ...(safe ? [] : ['--no-safety-checker']), ...args];
+  const child = spawn(file, rest, {env: cleanEnvironment(env), stdio: ['ignore', 'pipe', 'pipe']});
   const server = {child, log: '', exited: once(child, 'close').then(([code]) => code)};
   child.stdout.on('data', (data) => (server.log += data));  // what is logged with --verbose
   const listening = new Promise((resolve, reject) => {

@@ -1,0 +1,148 @@
+#include "connection.h"
+
+#include <glib-unix.h>
+
+#include "client_left.h"
+
+namespace upscale_server {
+namespace {
+
+/// On the socket: its Connection. On the client's address, which libsoup hands out with each
+/// message: the socket, which libsoup does not know where it did not accept the connection itself.
+constexpr const char *kConnection = "upscale-server-connection";
+constexpr const char *kSocket = "upscale-server-socket";
+
+}  // namespace
+
+void Connection::open(SoupServer *server, GSocket *socket, const Patience &patience,
+                      const Late &late, std::shared_ptr<All> all) {
+  g_autoptr(GSocketAddress) here = g_socket_get_local_address(socket, nullptr);
+  g_autoptr(GSocketAddress) there = g_socket_get_remote_address(socket, nullptr);
+  if (!here || !there) return;  // it has been closed already
+  auto *connection = new Connection(socket, patience, late, std::move(all));
+  g_object_set_data_full(G_OBJECT(socket), kConnection, connection,
+                         [](gpointer data) { delete static_cast<Connection *>(data); });
+  g_object_set_data_full(G_OBJECT(there), kSocket, g_object_ref(socket), g_object_unref);
+  g_autoptr(GSocketConnection) stream = g_socket_connection_factory_create_connection(socket);
+  soup_server_accept_iostream(server, G_IO_STREAM(stream), here, there, nullptr);
+}
+
+Connection *Connection::of(SoupServerMessage *message) {
+  GSocketAddress *client = soup_server_message_get_remote_address(message);
+  gpointer socket = client ? g_object_get_data(G_OBJECT(client), kSocket) : nullptr;
+  return socket ? static_cast<Connection *>(g_object_get_data(G_OBJECT(socket), kConnection))
+                : nullptr;
+}
+
+Connection::Connection(GSocket *socket, const Patience &patience, const Late &late,
+                       std::shared_ptr<All> all)
+    : socket_(socket), patience_(patience), late_(late), all_(std::move(all)) {
+  all_->insert(this);
+  enter(Phase::head);
+}
+
+Connection::~Connection() {
+  stop_watching();
+  all_->erase(this);
+}
+
+void Connection::stop_watching() {
+  if (timer_) g_source_remove(timer_);
+  if (client_watch_) g_source_remove(client_watch_);
+  timer_ = client_watch_ = 0;
+}
+
+void Connection::set_timer(gint64 milliseconds) {
+  timer_ = g_timeout_add(guint(milliseconds), time_is_up, this);
+}
+
+void Connection::enter(Phase phase) {
+  stop_watching();
+  phase_ = phase;
+  since_ = g_get_monotonic_time();
+  if (phase == Phase::head || phase == Phase::body) set_timer(patience_.receive_seconds * 1000);
+  if (phase == Phase::idle) set_timer(patience_.idle_seconds * 1000);
+}
+
+void Connection::request_started(SoupServerMessage *message) {
+  last_.reset();
+  request_ = message;
+  enter(Phase::head);
+  g_socket_set_timeout(socket_, patience_.idle_seconds);
+  g_signal_connect(message, "got-headers", G_CALLBACK(got_headers), this);
+  g_signal_connect(message, "got-chunk", G_CALLBACK(got_chunk), this);
+  g_signal_connect(message, "got-body", G_CALLBACK(got_body), this);
+  g_signal_connect(message, "disconnected", G_CALLBACK(disconnected), this);
+}
+
+void Connection::request_finished(SoupServerMessage *message) {
+  if (phase_ == Phase::ended || !is_open()) return;
+  g_socket_set_timeout(socket_, 0);
+  last_ = hold(message);
+  enter(Phase::idle);
+  // Before libsoup's own source, which would forget the connection.
+  client_watch_ = g_unix_fd_add_full(G_PRIORITY_HIGH, g_socket_get_fd(socket_), kClientLeft,
+                                     client_left, this, nullptr);
+}
+
+void Connection::got_headers(SoupServerMessage *, gpointer data) {
+  auto *self = static_cast<Connection *>(data);
+  if (self->phase_ != Phase::head) return;  // it was answered early
+  self->body_bytes_ = 0;
+  self->enter(Phase::body);
+}
+
+void Connection::got_chunk(SoupServerMessage *, GBytes *chunk, gpointer data) {
+  static_cast<Connection *>(data)->body_bytes_ += gint64(g_bytes_get_size(chunk));
+}
+
+void Connection::got_body(SoupServerMessage *, gpointer data) {
+  auto *self = static_cast<Connection *>(data);
+  if (self->phase_ == Phase::body) self->enter(Phase::answer);
+}
+
+void Connection::disconnected(SoupServerMessage *, gpointer data) {
+  auto *self = static_cast<Connection *>(data);
+  const MessagePtr last = std::move(self->last_);  // letting go of it may destroy this
+  self->enter(Phase::ended);
+}
+
+gboolean Connection::client_left(gint, GIOCondition, gpointer data) {
+  auto *self = static_cast<Connection *>(data);
+  self->client_watch_ = 0;
+  if (g_socket_get_available_bytes(self->socket_) <= 0) self->close();
+  return G_SOURCE_REMOVE;
+}
+
+gboolean Connection::time_is_up(gpointer data) {
+  auto *self = static_cast<Connection *>(data);
+  self->timer_ = 0;
+  if (self->phase_ != Phase::body) {
+    self->close();
+    return G_SOURCE_REMOVE;
+  }
+  const gint64 passed = (g_get_monotonic_time() - self->since_) / 1000;
+  const gint64 allowed =
+      self->patience_.receive_seconds * 1000 + self->body_bytes_ * 1000 / kLeastRate;
+  if (passed < allowed)
+    self->set_timer(allowed - passed);
+  else
+    self->late_(self->request_);
+  return G_SOURCE_REMOVE;
+}
+
+void Connection::close() {
+  const MessagePtr last = std::move(last_);
+  enter(Phase::ended);
+  if (!last) {  // libsoup is reading: it sees the end, and lets go of everything
+    g_socket_shutdown(socket_, TRUE, TRUE, nullptr);
+    return;
+  }
+  // Taking the connection makes libsoup forget it.
+  if (GIOStream *stream = soup_server_message_steal_connection(last.get())) {
+    g_io_stream_close(stream, nullptr, nullptr);
+    g_object_unref(stream);
+  }
+}
+
+}  // namespace upscale_server

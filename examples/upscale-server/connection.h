@@ -1,0 +1,79 @@
+#pragma once
+
+#include <libsoup/soup.h>
+
+#include <functional>
+#include <memory>
+#include <set>
+
+#include "glib_ptr.h"
+
+namespace upscale_server {
+
+/// How long a client may take.
+struct Patience {
+  unsigned idle_seconds;     ///< nothing moves, in a request or between two
+  unsigned receive_seconds;  ///< a request's head; its body, beyond what kLeastRate allows
+};
+
+/// Bytes a second that a body has to arrive with, on average.
+constexpr gint64 kLeastRate = 8 * 1024;
+
+/// A client's connection, in libsoup's hands. Watches how far it is and ends it where the client
+/// takes too long, or has closed it between two requests: libsoup before 3.4 keeps the descriptor
+/// of such a one for ever. Lives as long as its socket.
+class Connection {
+ public:
+  /// `late` gets a request whose body takes too long.
+  using Late = std::function<void(SoupServerMessage *)>;
+  using All = std::set<Connection *>;
+
+  /// Gives `socket` to `server`, and enters it in `all` for as long as it lives.
+  static void open(SoupServer *server, GSocket *socket, const Patience &patience, const Late &late,
+                   std::shared_ptr<All> all);
+  /// The connection that `message` came by, whose socket may be closed.
+  static Connection *of(SoupServerMessage *message);
+
+  /// Signals of libsoup's server.
+  void request_started(SoupServerMessage *message);
+  void request_finished(SoupServerMessage *message);
+
+  GSocket *socket() const { return socket_; }
+  bool is_open() const { return !g_socket_is_closed(socket_); }
+  /// Whether it can be closed without a request being lost that has arrived.
+  bool is_spare() const { return is_open() && (phase_ == Phase::head || phase_ == Phase::idle); }
+  /// When what it waits for began (monotonic time).
+  gint64 since() const { return since_; }
+  void close();
+
+ private:
+  enum class Phase { head, body, answer, idle, ended };
+
+  Connection(GSocket *socket, const Patience &patience, const Late &late, std::shared_ptr<All> all);
+  ~Connection();
+
+  void enter(Phase phase);
+  void set_timer(gint64 milliseconds);
+  void stop_watching();
+
+  static void got_headers(SoupServerMessage *, gpointer self);
+  static void got_chunk(SoupServerMessage *, GBytes *chunk, gpointer self);
+  static void got_body(SoupServerMessage *, gpointer self);
+  static void disconnected(SoupServerMessage *, gpointer self);
+  static gboolean client_left(gint, GIOCondition, gpointer self);
+  static gboolean time_is_up(gpointer self);
+
+  GSocket *socket_;
+  const Patience &patience_;
+  const Late &late_;
+  const std::shared_ptr<All> all_;
+  Phase phase_ = Phase::head;
+  gint64 since_ = 0;
+  gint64 body_bytes_ = 0;
+  SoupServerMessage *request_ = nullptr;  ///< in the phases head and body
+  MessagePtr last_;                       ///< when idle: the one before, which leads to the stream
+  guint timer_ = 0;
+  guint client_watch_ = 0;
+};
+
+}  // namespace upscale_server

@@ -1,0 +1,122 @@
+// Connections without end: more than there are descriptors for, and such as send next to nothing.
+import assert from 'node:assert/strict';
+import {afterEach, describe, test} from 'node:test';
+import {setTimeout as sleep} from 'node:timers/promises';
+
+import {testPng} from './lib/png.mjs';
+import {connect, fakeEngine, footprint, metric, multipart, parts, request, startServer, upscale, waitFor} from './lib/server.mjs';
+
+const good = {prompt: 'x', image: testPng(4, 4), num_inference_steps: '1'};
+const head = (headers) => `POST /upscale HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n${
+  Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
+let server, sockets;
+
+async function start(options) {
+  sockets = [];
+  server = await startServer({env: fakeEngine({G_DEBUG: 'fatal-criticals'}), ...options});
+}
+
+afterEach(async () => {
+  for (const socket of sockets) socket.destroy();
+  assert.equal(await server.stop(), 0);
+});
+
+async function open(count, text = '') {
+  for (let i = 0; i < count; i++) {
+    const socket = await connect(server);
+    socket.write(text);
+    socket.ended.then(() => (socket.isOver = true));
+    sockets.push(socket);
+  }
+}
+
+const over = () => sockets.filter((socket) => socket.isOver).length;
+
+describe('80 descriptors', () => {
+  test('silent connections make room for new ones', async () => {
+    await start({descriptors: 80});
+    for (let i = 0; i < 10; i++) {
+      await open(20);
+      assert.equal((await request(server, '/health', {agent: false})).status, 200);
+      assert.equal((await upscale(server, good, {agent: false})).status, 200);
+    }
+    await waitFor('most of them to be closed', () => over() > 150);
+    const [oldest, newest] = [sockets.at(0), sockets.at(-1)];
+    assert.ok(oldest.isOver && !newest.isOver, 'the oldest go first');
+    assert.ok(await metric(server, 'upscale_connections_shed_total') > 150);
+  });
+
+  test('requests on their way in are not given up for new connections', async () => {
+    await start({descriptors: 80});
+    const form = multipart(parts(good)), half = form.body.length / 2;
+    const begun = `POST /upscale HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${form.body.length}\r\n` +
+                  `Content-Type: ${form.headers['Content-Type']}\r\n\r\n`;
+    await open(5, begun);
+    for (const socket of sockets) socket.write(form.body.subarray(0, half));
+    await waitFor('all to be taken', async () => (await metric(server, 'upscale_uploading')) === 5);
+    await open(100);
+    for (const socket of sockets.slice(0, 5)) socket.write(form.body.subarray(half));
+    for (const socket of sockets.slice(0, 5)) assert.match(await socket.ended, /^HTTP\/1\.1 200 /);
+  });
+
+  test('where all are in the middle of a request, new ones are closed until some are over', async () => {
+    await start({descriptors: 80});
+    await open(100, `${head({'Content-Length': 1000})}--b`);
+    await waitFor('some to be closed', () => over() > 40);
+    for (const socket of sockets.splice(0)) socket.destroy();
+    await waitFor('an answer', () => request(server, '/health').then(({status}) => status === 200, () => false));
+    assert.equal((await upscale(server, good)).status, 200);
+  });
+});
+
+test('--max-connections', async () => {
+  await start({args: ['--max-connections', '3']});
+  await open(6);
+  await waitFor('three to be closed', () => over() === 3);
+  assert.equal((await request(server, '/health')).status, 200);
+});
+
+describe('a client that sends without end', () => {
+  const seconds = (number) => ({args: ['--receive-seconds', String(number)]});
+
+  /** Sends a byte every now and then until the connection ends. Returns what came back. */
+  async function drip(text) {
+    const socket = await connect(server);
+    socket.write(text);
+    const timer = setInterval(() => socket.write('x'), 100);
+    const answer = await socket.ended;
+    clearInterval(timer);
+    return answer;
+  }
+  const begun = {'from the first byte': '', 'in a header': 'GET /health HTTP/1.1\r\nHost: x\r\nA: ',
+                 'in the second request': 'GET /health HTTP/1.1\r\nHost: x\r\n\r\nGET /health HTTP/1.1\r\nA: '};
+  test('a head is waited for only so long', async () => {
+    await start(seconds(1));
+    for (const text of Object.values(begun)) await drip(text);
+    const {descriptors} = footprint(server);
+    for (const text of Object.values(begun)) await drip(text);
+    await waitFor('their descriptors', () => footprint(server).descriptors <= descriptors);
+  });
+  test('so is a body, and the client is told', async () => {
+    await start(seconds(1));
+    for (const text of [head({'Content-Length': 100000}), head({'Transfer-Encoding': 'chunked'}) + 'fffff\r\n',
+                        head({'Content-Length': 100000}).replace('/upscale', '/nowhere')]) {
+      const answer = await drip(text);
+      assert.match(answer, /^HTTP\/1\.1 400 [^]*application\/json[^]*takes too long/i);
+    }
+    await waitFor('nothing to be left', async () => (await metric(server, 'upscale_uploading')) === 0);
+    assert.match(server.log, /POST \/upscale 400/);
+  });
+  test('a body that keeps coming is taken, however long that takes', async () => {
+    await start(seconds(1));
+    const form = multipart(parts({...good, note: 'x'.repeat(1000000)}));
+    const socket = await connect(server);
+    socket.write(`POST /upscale HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: ${form.headers['Content-Type']}\r\n` +
+                 `Content-Length: ${form.body.length}\r\n\r\n`);
+    for (let at = 0; at < form.body.length; at += 100000) {
+      socket.write(form.body.subarray(at, at + 100000));
+      await sleep(200);
+    }
+    assert.match(await socket.ended, /^HTTP\/1\.1 200 /);
+  });
+});
