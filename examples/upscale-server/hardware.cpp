@@ -3,7 +3,7 @@
 #include <gio/gio.h>
 
 #include <sstream>
-#include <vector>
+#include <utility>
 
 namespace upscale_server {
 namespace {
@@ -71,39 +71,108 @@ Json parse_table(const std::string &table, const Columns &columns) {
   return gpus;
 }
 
-struct Query {
-  const Columns &columns;
-  std::function<void(Json)> done;
-};
-
-void answered(GObject *process, GAsyncResult *result, gpointer data) {
-  const std::unique_ptr<Query> query(static_cast<Query *>(data));
-  g_autofree char *table = nullptr;
-  const bool good = g_subprocess_communicate_utf8_finish(G_SUBPROCESS(process), result, &table,
-                                                         nullptr, nullptr) &&
-                    g_subprocess_get_successful(G_SUBPROCESS(process));
-  query->done(good ? parse_table(table, query->columns) : Json::object());
-}
-
-void ask(const Columns &columns, std::function<void(Json)> done) {
-  std::string names;
-  for (const Column &column : columns)
-    names += (names.empty() ? "" : ",") + std::string(column.query);
-  g_autoptr(GSubprocess) process = g_subprocess_new(
-      GSubprocessFlags(G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE), nullptr,
-      "nvidia-smi", ("--query-gpu=" + names).c_str(), "--format=csv,noheader,nounits", nullptr);
-  if (!process) {
-    done(Json::object());
-    return;
-  }
-  g_subprocess_communicate_utf8_async(process, nullptr, nullptr, answered,
-                                      new Query{columns, std::move(done)});
-}
+constexpr gint64 kFresh = G_USEC_PER_SEC;
+constexpr guint kPatienceSeconds = 5;
 
 }  // namespace
 
-void read_gpu_info(std::function<void(Json gpus)> done) { ask(kInfo, std::move(done)); }
+/// One of the two questions: its latest answer, and who waits for the next.
+struct Hardware::Table {
+  explicit Table(const Columns &its_columns) : columns(its_columns) {}
 
-void read_gpu_stats(std::function<void(Json gpus)> done) { ask(kStats, std::move(done)); }
+  const Columns &columns;
+  Json gpus = Json::object();
+  gint64 read_at = -kFresh;
+  std::vector<Done> waiting;
+};
+
+/// A process and what it says. Owns itself until the process has ended: one that hangs in the
+/// driver may not even die, and then no other is started.
+struct Hardware::Query {
+  Query(Hardware &its_owner, Table &its_table, GSubprocess *its_process)
+      : owner(its_owner), table(its_table), process(its_process) {}
+  ~Query() {
+    g_object_unref(process);
+    g_object_unref(hurry);
+  }
+
+  Hardware &owner;
+  Table &table;
+  GSubprocess *process;
+  GCancellable *hurry = g_cancellable_new();
+  guint timer = g_timeout_add_seconds(kPatienceSeconds, time_is_up, this);
+
+  static gboolean time_is_up(gpointer data) {
+    auto *self = static_cast<Query *>(data);
+    self->timer = 0;
+    g_warning("nvidia-smi does not answer within %u s", kPatienceSeconds);
+    self->owner.process_ = Process::hangs;
+    g_subprocess_force_exit(self->process);
+    g_cancellable_cancel(self->hurry);
+    self->owner.ask_next();
+    return G_SOURCE_REMOVE;
+  }
+
+  static void answered(GObject *process, GAsyncResult *result, gpointer data) {
+    auto *self = static_cast<Query *>(data);
+    if (self->timer) g_source_remove(self->timer);
+    g_autofree char *text = nullptr;
+    const bool good = g_subprocess_communicate_utf8_finish(G_SUBPROCESS(process), result, &text,
+                                                           nullptr, nullptr) &&
+                      g_subprocess_get_successful(G_SUBPROCESS(process));
+    settle(self->table, good ? parse_table(text, self->table.columns) : Json::object());
+    g_subprocess_wait_async(self->process, nullptr, ended, self);
+  }
+
+  static void ended(GObject *, GAsyncResult *, gpointer data) {
+    const std::unique_ptr<Query> self(static_cast<Query *>(data));
+    self->owner.process_ = Process::none;
+    self->owner.ask_next();
+  }
+};
+
+Hardware::Hardware()
+    : info_(std::make_unique<Table>(kInfo)), stats_(std::make_unique<Table>(kStats)) {}
+
+Hardware::~Hardware() = default;
+
+void Hardware::read(Table &table, Done done) {
+  if (g_get_monotonic_time() - table.read_at < kFresh) {
+    done(table.gpus);
+    return;
+  }
+  table.waiting.push_back(std::move(done));
+  ask_next();
+}
+
+void Hardware::ask_next() {
+  for (Table *table : {info_.get(), stats_.get()}) {
+    if (process_ == Process::hangs) settle(*table, Json::object());
+    if (process_ == Process::none && !table->waiting.empty()) ask(*table);
+  }
+}
+
+void Hardware::ask(Table &table) {
+  std::string names;
+  for (const Column &column : table.columns)
+    names += (names.empty() ? "" : ",") + std::string(column.query);
+  GSubprocess *process = g_subprocess_new(
+      GSubprocessFlags(G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE), nullptr,
+      "nvidia-smi", ("--query-gpu=" + names).c_str(), "--format=csv,noheader,nounits", nullptr);
+  if (!process) {
+    settle(table, Json::object());
+    return;
+  }
+  process_ = Process::runs;
+  auto *query = new Query(*this, table, process);
+  g_subprocess_communicate_utf8_async(process, nullptr, query->hurry, Query::answered, query);
+}
+
+/// Answers all who wait.
+void Hardware::settle(Table &table, Json gpus) {
+  table.gpus = std::move(gpus);
+  table.read_at = g_get_monotonic_time();
+  for (const Done &done : std::exchange(table.waiting, {})) done(table.gpus);
+}
 
 }  // namespace upscale_server

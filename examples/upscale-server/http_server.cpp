@@ -3,8 +3,6 @@
 #include <new>
 #include <stdexcept>
 
-#include "hardware.h"
-
 namespace upscale_server {
 
 struct HttpServer::Route {
@@ -145,23 +143,23 @@ void HttpServer::send_version(SoupServerMessage *message, const Route &) {
   send_json(message, version);
 }
 
-std::function<void(Json)> HttpServer::later(SoupServerMessage *message, const char *member) {
+Hardware::Done HttpServer::later(SoupServerMessage *message, const char *member) {
   soup_server_message_pause(message);
   const std::shared_ptr<SoupServerMessage> held = hold(message);
-  return [this, held, member](Json gpus) {
+  return [this, held, member](const Json &gpus) {
     Json body = identity();
-    body[member] = std::move(gpus);
+    body[member] = gpus;
     send_json(held.get(), body);
     soup_server_message_unpause(held.get());
   };
 }
 
 void HttpServer::send_gpu_info(SoupServerMessage *message, const Route &) {
-  read_gpu_info(later(message, "gpu_info"));
+  hardware_.read_info(later(message, "gpu_info"));
 }
 
 void HttpServer::send_gpu_stats(SoupServerMessage *message, const Route &) {
-  read_gpu_stats(later(message, "gpu_stats"));
+  hardware_.read_stats(later(message, "gpu_stats"));
 }
 
 void HttpServer::send_metrics(SoupServerMessage *message, const Route &) {

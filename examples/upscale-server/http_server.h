@@ -6,6 +6,7 @@
 #include <string>
 
 #include "connections.h"
+#include "hardware.h"
 #include "metrics.h"
 #include "options.h"
 #include "request_log.h"
@@ -42,7 +43,7 @@ class HttpServer {
   void send_metrics(SoupServerMessage *message, const Route &route);
   void take_picture(SoupServerMessage *message, const Route &route);
   Json identity() const;
-  std::function<void(Json)> later(SoupServerMessage *message, const char *member);
+  Hardware::Done later(SoupServerMessage *message, const char *member);
 
   static void on_start(SoupServer *server, SoupServerMessage *message, gpointer);
   static void on_headers(SoupServer *server, SoupServerMessage *message, const char *path,
@@ -54,6 +55,7 @@ class HttpServer {
   SoupServer *server_;
   Metrics metrics_;
   RequestLog log_;
+  Hardware hardware_;
   UpscaleService service_;
   Connections connections_;
 };
