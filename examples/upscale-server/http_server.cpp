@@ -3,6 +3,8 @@
 #include <new>
 #include <stdexcept>
 
+#include "origin.h"
+
 namespace upscale_server {
 
 struct HttpServer::Route {
@@ -75,6 +77,7 @@ void HttpServer::on_headers(SoupServer *, SoupServerMessage *message, const char
                             gpointer data) {
   auto *self = static_cast<HttpServer *>(data);
   soup_server_message_set_response(message, nullptr, SOUP_MEMORY_STATIC, nullptr, 0);
+  allow_origin(message, self->options_);
   const Route *route = self->find(message);
   if (route && route->serve == &HttpServer::take_picture && serves(route->method, message))
     self->service_.on_headers(message);
@@ -97,6 +100,11 @@ void HttpServer::serve(SoupServerMessage *message) {
   const Route *route = find(message);
   if (!route) {
     respond(message, plain_error(404, "Not Found"));
+  } else if (is_preflight(message)) {
+    if (const auto refusal = refuse_origin(message, options_))
+      respond(message, *refusal);
+    else
+      answer_preflight(message, route->method);
   } else if (!serves(route->method, message)) {
     soup_message_headers_replace(soup_server_message_get_response_headers(message), "Allow",
                                  route->method);

@@ -113,6 +113,7 @@ void log_ignored_variables() {
 OptionsResult read_options(int argc, char **argv, Options &options) {
   g_autofree char *host = nullptr, *port = nullptr, *model = nullptr, *model_id = nullptr;
   g_auto(GStrv) properties = nullptr;
+  g_auto(GStrv) origins = nullptr;
   gboolean no_checker = FALSE, version = FALSE, verbose = FALSE;
   const GOptionEntry entries[] = {
       {"host", 0, 0, G_OPTION_ARG_STRING, &host, "Address to listen on (127.0.0.1)", "ADDRESS"},
@@ -139,6 +140,8 @@ OptionsResult read_options(int argc, char **argv, Options &options) {
        "How long SIGTERM waits for pictures being worked on (30)", "S"},
       {"no-safety-checker", 0, 0, G_OPTION_ARG_NONE, &no_checker,
        "Serve without a safety checker: nsfw is always false", nullptr},
+      {"allow-origin", 0, 0, G_OPTION_ARG_STRING_ARRAY, &origins,
+       "Let web pages of https://HOST[:PORT] post pictures (* for all); may be repeated", "ORIGIN"},
       {"set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &properties,
        "Set a property of the element (see gst-inspect-1.0 livepeerupscale); may be repeated",
        "PROPERTY=VALUE"},
@@ -177,6 +180,8 @@ OptionsResult read_options(int argc, char **argv, Options &options) {
   options.auth_token = env("AUTH_TOKEN");
   options.safety_checker = !no_checker;
   options.verbose = verbose || env("VERBOSE_LOGGING") == "1";
+  for (char **origin = origins; origin && *origin; origin++)
+    options.allowed_origins.emplace_back(*origin);
   choose_model(model, model_id, options);
   log_ignored_variables();
   const bool good =

@@ -10,14 +10,15 @@ namespace upscale_server {
 /// What the operator chose: command line first, then the environment that a go-livepeer node sets.
 struct Options {
   std::string host = "127.0.0.1";
-  uint16_t port = 8000;    ///< 0: any free port, printed when listening
-  std::string model;       ///< the element's property `model`; empty: the embedded default
-  std::string model_id;    ///< what /version reports and the form field model_id must equal
-  std::string auth_token;  ///< empty: none asked for
-  int workers = 1;         ///< pictures worked on at once
-  int queue = 16;          ///< pictures that may wait
-  int64_t max_pixels = 3840 * 2160;     ///< of the picture sent
-  int64_t max_body = 32 * 1024 * 1024;  ///< bytes of a request
+  uint16_t port = 8000;  ///< 0: any free port, printed when listening
+  std::string model;     ///< the element's property `model`; empty: the embedded default
+  std::string model_id;  ///< what /version reports and the form field model_id must equal
+  std::vector<std::string> allowed_origins;  ///< of web pages: scheme, host and port; or *
+  std::string auth_token;                    ///< empty: none asked for
+  int workers = 1;                           ///< pictures worked on at once
+  int queue = 16;                            ///< pictures that may wait
+  int64_t max_pixels = 3840 * 2160;          ///< of the picture sent
+  int64_t max_body = 32 * 1024 * 1024;       ///< bytes of a request
   int max_steps = 1000;
   int max_seconds = 0;         ///< wall time of one picture, waiting included; 0: no limit
   int max_connections = 1024;  ///< fewer where there are not enough descriptors

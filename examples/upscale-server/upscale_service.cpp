@@ -9,6 +9,7 @@
 #include "early_answer.h"
 #include "form.h"
 #include "main_loop.h"
+#include "origin.h"
 
 namespace upscale_server {
 namespace {
@@ -159,6 +160,7 @@ bool UpscaleService::full() const {
 
 std::optional<Answer> UpscaleService::refuse(SoupServerMessage *message) const {
   if (!authorized(message)) return http_error(401, "Invalid bearer token.");
+  if (auto refusal = refuse_origin(message, options_)) return refusal;
   if (state_ != State::serving) return stopping();
   if (full()) return all_slots_taken();
   if (announced_length(message) > uint64_t(options_.max_body)) return too_large(options_.max_body);
