@@ -7,6 +7,13 @@
 #include "request_log.h"
 
 namespace upscale_server {
+namespace {
+
+constexpr guint kPulseSeconds =
+    15;  // proxies cut streams that are silent for half a minute or more
+
+}  // namespace
+
 Exchange::Exchange(SoupServerMessage *message, bool stream, int max_seconds,
                    std::function<void()> given_up)
     : message_(hold(message)),
@@ -24,9 +31,11 @@ Exchange::Exchange(SoupServerMessage *message, bool stream, int max_seconds,
     soup_message_headers_set_encoding(headers, SOUP_ENCODING_CHUNKED);
     soup_message_headers_replace(headers, "Content-Type", "text/event-stream");
     soup_message_headers_replace(headers, "Cache-Control", "no-store");
+    soup_message_headers_replace(headers, "X-Accel-Buffering", "no");  // nginx would hold it back
     soup_message_body_set_accumulate(soup_server_message_get_response_body(message), FALSE);
     soup_server_message_set_status(message, 200, nullptr);
     progress(0);
+    pulse_ = g_timeout_add_seconds(kPulseSeconds, long_silent, this);
   }
 }
 
@@ -36,8 +45,9 @@ void Exchange::end() {
   ended_ = true;
   if (client_watch_) g_source_remove(client_watch_);
   if (timer_) g_source_remove(timer_);
+  if (pulse_) g_source_remove(pulse_);
   if (finished_handler_) g_signal_handler_disconnect(message_.get(), finished_handler_);
-  client_watch_ = timer_ = 0;
+  client_watch_ = timer_ = pulse_ = 0;
   finished_handler_ = 0;
 }
 
@@ -48,6 +58,13 @@ void Exchange::append_event(const std::string &name, const std::string &data) {
 void Exchange::progress(double fraction) {
   if (ended_ || !stream_) return;
   append_event("progress", to_text({{"fraction", fraction}}));
+  soup_server_message_unpause(message_.get());
+}
+
+void Exchange::waits(size_t place) {
+  if (ended_ || !stream_ || place == place_) return;
+  place_ = place;
+  append_event("queue", to_text({{"place", place}}));
   soup_server_message_unpause(message_.get());
 }
 
@@ -93,6 +110,14 @@ gboolean Exchange::time_is_up(gpointer data) {
                                     std::to_string(self->max_seconds_) +
                                     " s, the limit of this server."));
   return G_SOURCE_REMOVE;
+}
+
+/// A comment, which whoever reads the stream passes over.
+gboolean Exchange::long_silent(gpointer data) {
+  auto *self = static_cast<Exchange *>(data);
+  append_text(self->message_.get(), ": still here\n\n");
+  soup_server_message_unpause(self->message_.get());
+  return G_SOURCE_CONTINUE;
 }
 
 void Exchange::message_finished(SoupServerMessage *, gpointer data) {

@@ -24,6 +24,8 @@ class Exchange {
 
   SoupServerMessage *message() const { return message_.get(); }
   void progress(double fraction);
+  /// The place in the queue, from 1.
+  void waits(size_t place);
   /// Sends the answer. Does nothing where the exchange has ended.
   void settle(Answer answer);
 
@@ -34,6 +36,7 @@ class Exchange {
 
   static gboolean client_left(gint fd, GIOCondition condition, gpointer data);
   static gboolean time_is_up(gpointer data);
+  static gboolean long_silent(gpointer data);
   static void message_finished(SoupServerMessage *message, gpointer data);
 
   MessagePtr message_;
@@ -43,6 +46,8 @@ class Exchange {
   bool ended_ = false;
   guint client_watch_ = 0;
   guint timer_ = 0;
+  guint pulse_ = 0;
+  size_t place_ = 0;  ///< as told last
   gulong finished_handler_ = 0;
 };
 

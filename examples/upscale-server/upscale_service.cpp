@@ -347,6 +347,7 @@ void UpscaleService::cancel_all() {
 void UpscaleService::count() {
   metrics_.running = running_.size();
   metrics_.waiting = waiting_.size();
+  for (size_t i = 0; i < waiting_.size(); i++) waiting_[i]->exchange->waits(i + 1);
 }
 
 }  // namespace upscale_server

@@ -155,6 +155,19 @@ describe('server-sent events', () => {
     const plain = await upscale(server, {...quick, num_inference_steps: '5', seed: '3'});
     assert.deepEqual(events.at(-1).data, plain.json);
   });
+  test('the place in the queue, and a word now and then where nothing happens', async () => {
+    const server = await start({env: fakeEngine({FAKE_STEP_MILLISECONDS: '20000'})});
+    const first = begin(server, quick);
+    await running(server, 1);
+    const second = begin(server, quick);
+    await waiting(server, 1);
+    const third = follow(server, quick, ({name}) => name !== 'comment');
+    await waiting(server, 2);
+    second.hangUp();
+    const events = await third;
+    assert.deepEqual(events.map(({name, data}) => [name, data]), [['progress', {fraction: 0}], ['queue', {place: 2}], ['queue', {place: 1}]]);
+    assert.equal(events.headers['x-accel-buffering'], 'no');
+  });
   test('what is known to be wrong beforehand has its usual status', async () => {
     const server = await start();
     const answer = await upscale(server, {prompt: 'x'}, {headers: {Accept: 'text/event-stream'}});

@@ -35,6 +35,7 @@ async function* events(response) {
     const blocks = text.split('\n\n');
     text = blocks.pop();
     for (const block of blocks) {
+      if (block.startsWith(':')) continue;  // a comment, so that the connection is not silent
       const [, name, data] = block.match(/^event: (.*)\ndata: (.*)$/);
       yield {name, data: JSON.parse(data)};
     }
@@ -69,6 +70,8 @@ async function upscale(file) {
   if (response.status === 401) at('token-label').hidden = false;
   if (!response.ok) throw new Error(message(await response.json()));
   for await (const {name, data} of events(response)) {
+    if (name === 'queue') say(`Waiting: ${data.place - 1 || 'none'} before this one in the queue ...`);
+    if (name === 'progress' && data.fraction > 0) say('Working ...');
     if (name === 'progress') at('progress').value = data.fraction;
     if (name === 'error') throw new Error(message(data));
     if (name === 'result') return show(file, data.images[0]);

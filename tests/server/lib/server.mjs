@@ -1,4 +1,5 @@
 // Starts the server under test and talks to it.
+import assert from 'node:assert/strict';
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {readdirSync, readFileSync} from 'node:fs';
@@ -108,7 +109,8 @@ export function upscale(server, fields, {path = '/upscale', headers = {}, ...res
                  {method: 'POST', body: form.body, headers: {...form.headers, ...headers}, ...rest});
 }
 
-/** Follows a stream of server-sent events; `onEvent` may return false to hang up. */
+/** Follows a stream of server-sent events; `onEvent` may return false to hang up. It gets comments,
+ *  too, which are not among the events; `events.headers` has the headers. */
 export function follow(server, fields, onEvent) {
   const form = multipart(parts(fields));
   return new Promise((resolve, reject) => {
@@ -117,14 +119,16 @@ export function follow(server, fields, onEvent) {
     const events = [];
     outgoing.on('error', reject);
     outgoing.on('response', (incoming) => {
+      events.headers = incoming.headers;
       let text = '';
       incoming.on('data', (data) => {
         const blocks = (text += data).split('\n\n');
         text = blocks.pop();
         for (const block of blocks) {
-          const [, name, value] = /^event: (.*)\ndata: (.*)$/.exec(block);
-          events.push({name, data: JSON.parse(value)});
-          if (onEvent?.(events.at(-1)) === false) return resolve(events), outgoing.destroy();
+          const [, name, value] = /^event: (.*)\ndata: (.*)$/.exec(block) ?? [];
+          if (name) events.push({name, data: JSON.parse(value)});
+          else assert.match(block, /^: /);
+          if (onEvent?.(name ? events.at(-1) : {name: 'comment'}) === false) return resolve(events), outgoing.destroy();
         }
       });
       incoming.on('error', () => {});
