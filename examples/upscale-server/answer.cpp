@@ -12,8 +12,8 @@ Answer http_error(unsigned status, const std::string &message) {
 
 Answer validation_error(Json items) { return {422, to_text({{"detail", std::move(items)}})}; }
 
-Answer no_capacity(const std::string &why) {
-  return http_error(500, "insufficient capacity: " + why);
+Answer no_capacity(unsigned status, const std::string &why) {
+  return http_error(status, "insufficient capacity: " + why);
 }
 
 Answer out_of_memory() {

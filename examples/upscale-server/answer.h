@@ -24,8 +24,8 @@ Answer http_error(unsigned status, const std::string &message);
 /// {"detail":[...]}, status 422.
 Answer validation_error(Json items);
 
-/// The 500 that makes a gateway try another node without suspending this one.
-Answer no_capacity(const std::string &why);
+/// No slot is free. As a 500 it makes a gateway try another node without suspending this one.
+Answer no_capacity(unsigned status, const std::string &why);
 
 /// The two other faults that are not the client's. The cause goes to the log only.
 Answer out_of_memory();

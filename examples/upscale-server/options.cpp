@@ -123,6 +123,8 @@ OptionsResult read_options(int argc, char **argv, Options &options) {
       {"model-id", 0, 0, G_OPTION_ARG_STRING, &model_id, "What to call the model", "ID"},
       {"workers", 0, 0, G_OPTION_ARG_INT, &options.workers, "Pictures worked on at once (1)", "N"},
       {"queue", 0, 0, G_OPTION_ARG_INT, &options.queue, "Pictures that may wait (16)", "N"},
+      {"busy-status", 0, 0, G_OPTION_ARG_INT, &options.busy_status,
+       "Answer where no slot is free: 500 for the upscale pipeline of a node (500), or 503", "N"},
       {"max-pixels", 0, 0, G_OPTION_ARG_INT64, &options.max_pixels,
        "Largest picture taken, width times height (8294400)", "N"},
       {"max-body", 0, 0, G_OPTION_ARG_INT64, &options.max_body,
@@ -184,6 +186,10 @@ OptionsResult read_options(int argc, char **argv, Options &options) {
     options.allowed_origins.emplace_back(*origin);
   choose_model(model, model_id, options);
   log_ignored_variables();
+  if (options.busy_status != 500 && options.busy_status != 503) {
+    fail("--busy-status must be 500 or 503");
+    return OptionsResult::fail;
+  }
   const bool good =
       choose_port(port, options) && read_properties(properties, options) && check_bounds(options);
   return good ? OptionsResult::run : OptionsResult::fail;

@@ -17,6 +17,7 @@ struct Options {
   std::string auth_token;                    ///< empty: none asked for
   int workers = 1;                           ///< pictures worked on at once
   int queue = 16;                            ///< pictures that may wait
+  int busy_status = 500;                     ///< or 503: where no slot is free
   int64_t max_pixels = 3840 * 2160;          ///< of the picture sent
   int64_t max_body = 32 * 1024 * 1024;       ///< bytes of a request
   int max_steps = 1000;

@@ -35,9 +35,8 @@ Answer too_large(int64_t most) {
                              std::to_string(most) + " bytes.");
 }
 
-Answer stopping() { return no_capacity("the server is stopping."); }
-
-Answer all_slots_taken() { return no_capacity("all slots are taken, try again later."); }
+constexpr const char *kStopping = "the server is stopping.";
+constexpr const char *kAllSlotsTaken = "all slots are taken, try again later.";
 
 constexpr const char *kUpload = "upscale-server-upload";
 
@@ -101,7 +100,7 @@ Answer picture_answer(const JobResult &result, const Json &seed) {
   return {200, std::move(body)};
 }
 
-Answer answer_to(const JobResult &result, const Json &seed) {
+Answer answer_to(const JobResult &result, const Json &seed, unsigned busy_status) {
   switch (result.outcome) {
     case Outcome::done:
       try {
@@ -117,7 +116,7 @@ Answer answer_to(const JobResult &result, const Json &seed) {
     case Outcome::out_of_memory:
       return out_of_memory();
     case Outcome::cancelled:
-      return stopping();
+      return no_capacity(busy_status, kStopping);
     case Outcome::fault:
       break;
   }
@@ -158,11 +157,15 @@ bool UpscaleService::full() const {
   return waiting_.size() + running_.size() >= size_t(options_.workers + options_.queue);
 }
 
+Answer UpscaleService::busy(const char *why) const {
+  return no_capacity(unsigned(options_.busy_status), why);
+}
+
 std::optional<Answer> UpscaleService::refuse(SoupServerMessage *message) const {
   if (!authorized(message)) return http_error(401, "Invalid bearer token.");
   if (auto refusal = refuse_origin(message, options_)) return refusal;
-  if (state_ != State::serving) return stopping();
-  if (full()) return all_slots_taken();
+  if (state_ != State::serving) return busy(kStopping);
+  if (full()) return busy(kAllSlotsTaken);
   if (announced_length(message) > uint64_t(options_.max_body)) return too_large(options_.max_body);
   return std::nullopt;
 }
@@ -212,7 +215,7 @@ void UpscaleService::got_chunk(SoupServerMessage *message, GBytes *chunk, gpoint
   if (upload->bytes() > options.max_body)
     self->refuse_upload(message, too_large(options.max_body));
   else if (self->upload_bytes_ / options.max_body > options.workers + options.queue)
-    self->refuse_upload(message, no_capacity("too much is being sent at once, try again later."));
+    self->refuse_upload(message, self->busy("too much is being sent at once, try again later."));
 }
 
 void UpscaleService::on_body(SoupServerMessage *message) {
@@ -245,9 +248,9 @@ void UpscaleService::on_body(SoupServerMessage *message) {
                                 std::to_string(options_.max_pixels) +
                                 " pixels that this server takes."));
   } else if (state_ == State::cancelling) {
-    respond(message, stopping());
+    respond(message, busy(kStopping));
   } else if (full()) {  // others were quicker while the body was on its way
-    respond(message, all_slots_taken());
+    respond(message, busy(kAllSlotsTaken));
   } else {
     begin(message, request, *header);
   }
@@ -304,7 +307,8 @@ void UpscaleService::work(gpointer data, gpointer pointer) {
     on_main_thread([task, fraction] { task->exchange->progress(fraction); });
   });
   const double seconds = now() - start;
-  Answer answer = answer_to(result, task->job->seed_as_json());
+  Answer answer =
+      answer_to(result, task->job->seed_as_json(), unsigned(self->options_.busy_status));
   on_main_thread([self, task, seconds, answer = std::move(answer)]() mutable {
     if (answer.status == 200) {
       self->metrics_.pictures++;
@@ -337,7 +341,7 @@ void UpscaleService::check_drained() {
 
 void UpscaleService::cancel_all() {
   state_ = State::cancelling;
-  for (const TaskPtr &task : waiting_) task->exchange->settle(stopping());
+  for (const TaskPtr &task : waiting_) task->exchange->settle(busy(kStopping));
   waiting_.clear();
   for (const TaskPtr &task : running_) task->job->cancel();
   count();

@@ -36,6 +36,7 @@ class UpscaleService {
   using TaskPtr = std::shared_ptr<Task>;
 
   std::optional<Answer> refuse(SoupServerMessage *message) const;
+  Answer busy(const char *why) const;
   bool authorized(SoupServerMessage *message) const;
   bool full() const;
   void begin(SoupServerMessage *message, const UpscaleRequest &request,

@@ -132,7 +132,7 @@ export function follow(server, fields, onEvent) {
         }
       });
       incoming.on('error', () => {});
-      incoming.on('end', () => resolve(events));
+      incoming.on('close', () => resolve(events));
     });
     outgoing.end(form.body);
   });
