@@ -92,6 +92,8 @@ void serve(const Options &options) {
   const std::string url = server.listen();
   g_message("listening on %s, model %s, %d worker(s), queue of %d", url.c_str(),
             options.model_id.c_str(), options.workers, options.queue);
+  g_message(
+      "requests without num_inference_steps, or with 75, get the model's own number of steps");
   g_main_loop_run(loop);
   g_main_loop_unref(loop);
 }

@@ -167,18 +167,16 @@ std::optional<Answer> read_seed(std::string_view text, UpscaleRequest &request) 
 
 std::optional<Answer> read_steps(std::string_view text, unsigned max_steps,
                                  UpscaleRequest &request) {
-  if (!text.empty()) {
-    Integer integer;
-    parse_integer(text, integer);
-    if (integer.negative)
-      request.steps = 0;
-    else if (integer.too_large || integer.magnitude > max_steps)
-      return http_error(400, "num_inference_steps is out of range: this server takes at most " +
-                                 std::to_string(max_steps) + ".");
-    else
-      request.steps = unsigned(integer.magnitude);
-  }
-  request.steps = std::min(request.steps, max_steps);
+  if (text.empty()) return std::nullopt;
+  Integer integer;
+  parse_integer(text, integer);
+  // What the runner's interface has as its default, which every SDK sends whether asked to or not.
+  constexpr unsigned unasked = 75;
+  if (integer.negative || integer.magnitude == unasked) return std::nullopt;
+  if (integer.too_large || integer.magnitude > max_steps)
+    return http_error(400, "num_inference_steps is out of range: this server takes at most " +
+                               std::to_string(max_steps) + ".");
+  request.steps = unsigned(integer.magnitude);
   return std::nullopt;
 }
 

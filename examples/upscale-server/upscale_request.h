@@ -17,7 +17,7 @@ struct UpscaleRequest {
   bool safety_check = true;
   uint64_t seed = 0;           ///< the 64 bits that the element takes
   bool seed_is_signed = true;  ///< false: a seed above 2^63-1
-  unsigned steps = 75;         ///< 0: the model's own default
+  unsigned steps = 0;          ///< 0: the model's own number
 
   Json seed_as_json() const;
 };

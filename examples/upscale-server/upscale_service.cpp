@@ -265,8 +265,8 @@ void UpscaleService::begin(SoupServerMessage *message, const UpscaleRequest &req
                                               [this, raw] { drop(raw); });
   RequestLog::annotate(message, std::to_string(header.width) + "x" + std::to_string(header.height) +
                                     " " + header.format + " steps " +
-                                    std::to_string(request.steps) + " seed " +
-                                    request.seed_as_json().dump());
+                                    (request.steps ? std::to_string(request.steps) : "own") +
+                                    " seed " + request.seed_as_json().dump());
   waiting_.push_back(std::move(task));
   start_waiting();
 }

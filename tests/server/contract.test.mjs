@@ -97,7 +97,17 @@ describe('spellings that are taken', () => {
     assertPicture(answer);
     assert.ok(answer.json.images[0].seed >= 1);
   });
-  test('no steps given', async () => assertPicture(await upscale(server, without('num_inference_steps'))));
+  test('no steps given, or 75, which SDKs send unasked: the model\'s own number', async () => {
+    const answers = new Map();
+    for (const steps of [undefined, '', '0', '75', '75.0', '-1', '1', '2', '74']) {
+      const fields = steps === undefined ? without('num_inference_steps') : {...good, num_inference_steps: steps};
+      const answer = await upscale(server, {...fields, seed: '5'});
+      assertPicture(answer);
+      answers.set(steps, answer.json.images[0].url);
+    }
+    const own = answers.get('1');
+    for (const [steps, url] of answers) assert.equal(url === own, !['2', '74'].includes(steps), `${steps} steps`);
+  });
 });
 
 describe('fields that are refused', () => {

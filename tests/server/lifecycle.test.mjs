@@ -365,6 +365,14 @@ describe('a model folder as it is downloaded', () => {
     const answer = await upscale(server, {...quick, image: testPng(16, 16), num_inference_steps: '2', model_id: id});
     assert.equal(answer.status, 200, answer.text);
   }
+  test('it wants 75 steps, and does them for clients that send nothing or 75', async () => {
+    const server = await start({args: ['--model', folder]});
+    for (const steps of [{}, {num_inference_steps: '75'}]) {
+      const events = await follow(server, {prompt: 'x', image: testPng(4, 4), ...steps});
+      const least = Math.min(...events.map(({data}) => data.fraction).filter((fraction) => fraction > 0));
+      assert.ok(least <= 1 / 75 && events.filter(({name}) => name === 'progress').length >= 75, `${least}`);
+    }
+  });
   test('--model and --model-id', () => assertServes({args: ['--model', folder, '--model-id', id]}));
   test('a file is called by its name', async () => {
     const file = path.join(mkdtempSync(path.join(tmpdir(), 'upscale-models-')), 'x4-upscaler-ema.safetensors');
