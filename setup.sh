@@ -15,7 +15,8 @@ packages=(
   gstreamer1.0-plugins-good gstreamer1.0-libav
 )
 if [ "$purpose" = test ]; then
-  packages+=(libgtest-dev libstb-dev libsoup-3.0-dev webp-pixbuf-loader curl python3)
+  packages+=(libgtest-dev libstb-dev libsoup-3.0-dev libgdk-pixbuf-2.0-dev liblcms2-dev
+             webp-pixbuf-loader curl python3)
   # The version that decides the layout of the sources; Debian 13 has newer ones only.
   ! grep -q '^VERSION_ID="12"' /etc/os-release || packages+=(clang-format-14)
   # The server's tests drive it with node, the official SDKs and a browser; any installation serves.

@@ -5,22 +5,17 @@
 #include <new>
 #include <stdexcept>
 
+#include "common/picture.h"
 #include "gst/livepeerupscale.h"
 #include "warm_model.h"
 
 namespace upscale_server {
 namespace {
 
-// gdkpixbufdec goes by the bytes it gets, and those were looked at before; the caps only have to be
-// some that its pad takes (it lists neither JPEG nor GIF). It keeps the colours of transparent
-// pixels, ignores EXIF, scales 16-bit values properly (pngdec of GStreamer 1.22 does not) and takes
-// CMYK. The caps behind videoconvert hold the size that the header promised: a decoder that finds
-// another one fails instead of passing it on.
+using livepeer_examples::Picture;
+
 constexpr const char *kPipeline =
-    "appsrc name=source caps=image/png"
-    " ! gdkpixbufdec name=decoder"
-    " ! videoconvert dither=none"
-    " ! capsfilter name=size"
+    "appsrc name=source"
     " ! livepeerupscale name=upscale post-messages=true"
     " ! pngenc name=encoder snapshot=true"
     " ! appsink name=sink sync=false wait-on-eos=false";
@@ -51,10 +46,8 @@ JobResult failure(GstMessage *message, GstElement *pipeline) {
   JobResult result;
   if (posted_by(message, pipeline, "upscale"))
     result.outcome = outcome_of_element_error(*error);
-  else if (posted_by(message, pipeline, "encoder") || posted_by(message, pipeline, "sink"))
-    result.outcome = Outcome::fault;
   else
-    result.outcome = Outcome::unreadable;
+    result.outcome = Outcome::fault;
   result.message = error->message;
   g_debug("%s: %s (%s)", GST_MESSAGE_SRC_NAME(message), error->message, detail ? detail : "");
   return result;
@@ -72,16 +65,6 @@ RunningElementPtr parse_pipeline() {
   if (!made)
     throw std::runtime_error(std::string("the pipeline cannot be made: ") + error->message);
   return RunningElementPtr(GST_ELEMENT(gst_object_ref_sink(made)));
-}
-
-/// Stops all but the decoder: gdkpixbufdec gives its buffer pool away on a state change without
-/// waiting for a picture that it is decoding, so the streaming thread has to leave it first. Not
-/// element by element, since a pipeline that is on its way to PLAYING would start them again.
-void leave_decoder(GstElement *pipeline) {
-  const ElementPtr decoder = child(pipeline, "decoder");
-  gst_element_set_locked_state(decoder.get(), TRUE);
-  gst_element_set_state(pipeline, GST_STATE_READY);
-  gst_element_set_locked_state(decoder.get(), FALSE);
 }
 
 /// The PNG that lies in the sink.
@@ -141,12 +124,6 @@ RunningElementPtr UpscaleJob::make_pipeline() const {
   RunningElementPtr pipeline = parse_pipeline();
   gst_element_set_bus(pipeline.get(), bus_.get());
 
-  const ElementPtr size = child(pipeline.get(), "size");
-  g_autoptr(GstCaps) caps =
-      gst_caps_new_simple("video/x-raw", "format", G_TYPE_STRING, "RGB", "width", G_TYPE_INT,
-                          gint(header_.width), "height", G_TYPE_INT, gint(header_.height), nullptr);
-  g_object_set(size.get(), "caps", caps, nullptr);
-
   const ElementPtr upscale = child(pipeline.get(), "upscale");
   configure(upscale.get(), options_);
   g_object_set(upscale.get(), "prompt", request_.prompt.c_str(), "seed", gint64(request_.seed),
@@ -155,9 +132,25 @@ RunningElementPtr UpscaleJob::make_pipeline() const {
   return pipeline;
 }
 
-void UpscaleJob::feed(GstElement *pipeline) {
+/// Throws std::runtime_error where the picture cannot be decoded.
+GstSample *UpscaleJob::decode() const {
+  gsize size = 0;
+  const auto *data = static_cast<const char *>(g_bytes_get_data(picture_.get(), &size));
+  auto *picture = new Picture(livepeer_examples::decode_picture({data, size}));
+  g_autoptr(GstBuffer) buffer = gst_buffer_new_wrapped_full(
+      GstMemoryFlags(0), picture->pixels.data(), picture->pixels.size(), 0, picture->pixels.size(),
+      picture, [](gpointer data) { delete static_cast<Picture *>(data); });
+  if (picture->width != int(header_.width) || picture->height != int(header_.height))
+    throw std::runtime_error("it is not as large as its header says");
+  g_autoptr(GstCaps) caps = gst_caps_new_simple(
+      "video/x-raw", "format", G_TYPE_STRING, "RGB", "width", G_TYPE_INT, picture->width, "height",
+      G_TYPE_INT, picture->height, "framerate", GST_TYPE_FRACTION, 0, 1, nullptr);
+  return gst_sample_new(buffer, caps, nullptr, nullptr);
+}
+
+void UpscaleJob::feed(GstElement *pipeline, GstSample *picture) const {
   const ElementPtr source = child(pipeline, "source");
-  gst_app_src_push_buffer(GST_APP_SRC(source.get()), gst_buffer_new_wrapped_bytes(picture_.get()));
+  gst_app_src_push_sample(GST_APP_SRC(source.get()), picture);
   gst_app_src_end_of_stream(GST_APP_SRC(source.get()));
 }
 
@@ -192,12 +185,20 @@ JobResult UpscaleJob::watch(GstElement *pipeline, const Progress &progress) {
 JobResult UpscaleJob::run(const Progress &progress) {
   JobResult result;
   try {
+    g_autoptr(GstSample) picture = nullptr;
+    try {
+      picture = decode();
+    } catch (const std::runtime_error &error) {
+      result.outcome = Outcome::unreadable;
+      result.message = error.what();
+      g_debug("the picture cannot be decoded: %s", error.what());
+      return result;
+    }
     const RunningElementPtr pipeline = make_pipeline();
-    feed(pipeline.get());
+    feed(pipeline.get(), picture);
     if (gst_element_set_state(pipeline.get(), GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE)
       gst_bus_post(bus_.get(), gst_message_new_eos(nullptr));  // behind the error, if there is one
     result = watch(pipeline.get(), progress);
-    leave_decoder(pipeline.get());
   } catch (const std::bad_alloc &) {
     result.outcome = Outcome::out_of_memory;
   } catch (const std::exception &error) {

@@ -47,7 +47,8 @@ class UpscaleJob {
 
  private:
   RunningElementPtr make_pipeline() const;
-  void feed(GstElement *pipeline);
+  GstSample *decode() const;
+  void feed(GstElement *pipeline, GstSample *picture) const;
   JobResult watch(GstElement *pipeline, const Progress &progress);
 
   const Options &options_;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
 import {after, before, describe, test} from 'node:test';
 
+import {inJpeg, inPng, profile, spaces, srgbCurve, toSrgb} from './lib/icc.mjs';
 import {chunk, flatPng, header, meanColor, pictureOf, signature, testPng, writePng} from './lib/png.mjs';
 import {startServer, upscale} from './lib/server.mjs';
 
@@ -66,6 +67,30 @@ describe('formats', () => {
       assert.deepEqual([...new Set(chunks)], ['IHDR', 'IDAT', 'IEND'], 'the result has metadata');
     });
   }
+});
+
+describe('colour profiles', () => {
+  const color = [60, 200, 60], gamma = 2.2;
+  for (const name of ['adobe', 'p3']) {
+    const meant = toSrgb(color, spaces[name], gamma);
+    const away = Math.max(...meant.map((value, i) => Math.abs(value - color[i])));
+    test(`${name} in a PNG`, async () => {
+      assert.ok(away > 30, `a test that cannot fail: ${meant}`);
+      await assertColor(flatPng(12, 8, color, {extra: [inPng(profile(spaces[name], gamma))]}), meant);
+      await assertColor(flatPng(12, 8, [...color, 0], {type: 6, extra: [inPng(profile(spaces[name], gamma))]}), meant);
+    });
+  }
+  const jpeg = (icc) => Buffer.concat([file('baseline.jpg').subarray(0, 2), inJpeg(icc), file('baseline.jpg').subarray(2)]);
+  test('in a JPEG', () => assertColor(jpeg(profile(spaces.adobe, 1.4)), toSrgb(orange, spaces.adobe, 1.4)));
+  test('one of sRGB, a broken one and one for other colours than the file has change nothing', async () => {
+    const plain = (await send(flatPng(12, 8, orange))).json.images[0].url;
+    const cmyk = profile(spaces.adobe, gamma, 'CMYK');
+    for (const icc of [profile(spaces.srgb, srgbCurve), profile(spaces.adobe, gamma).subarray(0, 200), Buffer.from('nonsense'), cmyk]) {
+      const answer = await send(flatPng(12, 8, orange, {extra: [inPng(icc)]}));
+      assert.equal(answer.json.images[0].url === plain, true, `${icc.length} bytes`);
+    }
+    await assertColor(jpeg(cmyk), orange);
+  });
 });
 
 describe('sizes', () => {

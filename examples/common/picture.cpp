@@ -1,0 +1,101 @@
+#include "picture.h"
+
+#include <gdk-pixbuf/gdk-pixbuf.h>
+#include <lcms2.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <memory>
+#include <stdexcept>
+
+namespace livepeer_examples {
+namespace {
+
+using Loader = std::unique_ptr<GdkPixbufLoader, decltype(&g_object_unref)>;
+using Profile = std::unique_ptr<void, decltype(&cmsCloseProfile)>;
+using Transform = std::unique_ptr<void, decltype(&cmsDeleteTransform)>;
+
+[[noreturn]] void refuse(GError *error) {
+  const std::string words = error ? error->message : "there is no picture in the file";
+  g_clear_error(&error);
+  throw std::runtime_error(words);
+}
+
+Loader load(std::string_view file) {
+  Loader loader(gdk_pixbuf_loader_new(), g_object_unref);
+  GError *error = nullptr;
+  const bool written = gdk_pixbuf_loader_write(
+      loader.get(), reinterpret_cast<const guchar *>(file.data()), file.size(), &error);
+  // It has to be closed in any case, and a second error may not be written over the first.
+  const bool closed = gdk_pixbuf_loader_close(loader.get(), written ? &error : nullptr);
+  if (!written || !closed) refuse(error);
+  return loader;
+}
+
+Picture copy(GdkPixbuf *pixbuf) {
+  Picture picture;
+  picture.width = gdk_pixbuf_get_width(pixbuf);
+  picture.height = gdk_pixbuf_get_height(pixbuf);
+  picture.pixels.resize(picture.stride() * size_t(picture.height));
+  const size_t channels = size_t(gdk_pixbuf_get_n_channels(pixbuf));
+  for (int y = 0; y < picture.height; y++) {
+    const guchar *from =
+        gdk_pixbuf_read_pixels(pixbuf) + size_t(y) * size_t(gdk_pixbuf_get_rowstride(pixbuf));
+    uint8_t *to = picture.pixels.data() + size_t(y) * picture.stride();
+    for (int x = 0; x < picture.width; x++, from += channels, to += 3) std::copy_n(from, 3, to);
+  }
+  return picture;
+}
+
+/// Whether `transform` changes colours by more than rounding: most pictures with a profile have
+/// sRGB's, and are to stay as they are.
+bool changes_colours(cmsHTRANSFORM transform) {
+  constexpr int step = 51, rounding = 2;
+  for (int colour = 0; colour < 6 * 6 * 6; colour++) {
+    const uint8_t from[3] = {uint8_t(colour % 6 * step), uint8_t(colour / 6 % 6 * step),
+                             uint8_t(colour / 36 * step)};
+    uint8_t to[3];
+    cmsDoTransform(transform, from, to, 1);
+    for (int c = 0; c < 3; c++)
+      if (std::abs(from[c] - to[c]) > rounding) return true;
+  }
+  return false;
+}
+
+/// Makes sRGB of what `icc` describes, where that is RGB: a profile of CMYK or grey does not
+/// describe the RGB that the loader has made of it.
+void convert_to_srgb(Picture &picture, const guchar *icc, size_t size) {
+  const Profile from(cmsOpenProfileFromMem(icc, cmsUInt32Number(size)), cmsCloseProfile);
+  if (!from || cmsGetColorSpace(from.get()) != cmsSigRgbData) return;
+  const Profile to(cmsCreate_sRGBProfile(), cmsCloseProfile);
+  const Transform transform(
+      cmsCreateTransform(from.get(), TYPE_RGB_8, to.get(), TYPE_RGB_8, INTENT_PERCEPTUAL, 0),
+      cmsDeleteTransform);
+  if (!transform || !changes_colours(transform.get())) return;
+  for (int y = 0; y < picture.height; y++) {
+    uint8_t *row = picture.pixels.data() + size_t(y) * picture.stride();
+    cmsDoTransform(transform.get(), row, row, cmsUInt32Number(picture.width));
+  }
+}
+
+}  // namespace
+
+Picture decode_picture(std::string_view file) {
+  const Loader loader = load(file);
+  GdkPixbuf *pixbuf = gdk_pixbuf_loader_get_pixbuf(loader.get());
+  if (!pixbuf) refuse(nullptr);
+  Picture picture = copy(pixbuf);
+  if (const char *text = gdk_pixbuf_get_option(pixbuf, "icc-profile")) {
+    gsize size = 0;
+    const std::unique_ptr<guchar, decltype(&g_free)> icc(g_base64_decode(text, &size), g_free);
+    convert_to_srgb(picture, icc.get(), size);
+  }
+  if (const char *text = gdk_pixbuf_get_option(pixbuf, "orientation")) {
+    const int orientation = std::atoi(text);
+    if (orientation >= 1 && orientation <= 8) picture.orientation = orientation;
+  }
+  return picture;
+}
+
+}  // namespace livepeer_examples
