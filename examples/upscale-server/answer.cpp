@@ -12,6 +12,8 @@ Answer http_error(unsigned status, const std::string &message) {
 
 Answer validation_error(Json items) { return {422, to_text({{"detail", std::move(items)}})}; }
 
+Answer invalid_token() { return http_error(401, "Invalid bearer token."); }
+
 Answer no_capacity(unsigned status, const std::string &why) {
   return http_error(status, "insufficient capacity: " + why);
 }

@@ -24,6 +24,9 @@ Answer http_error(unsigned status, const std::string &message);
 /// {"detail":[...]}, status 422.
 Answer validation_error(Json items);
 
+/// 401.
+Answer invalid_token();
+
 /// No slot is free. As a 500 it makes a gateway try another node without suspending this one.
 Answer no_capacity(unsigned status, const std::string &why);
 

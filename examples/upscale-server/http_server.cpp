@@ -171,6 +171,10 @@ void HttpServer::send_gpu_stats(SoupServerMessage *message, const Route &) {
 }
 
 void HttpServer::send_metrics(SoupServerMessage *message, const Route &) {
+  if (options_.private_metrics && !service_.authorized(message)) {
+    respond(message, invalid_token());
+    return;
+  }
   const std::string text = metrics_.text();
   soup_server_message_set_status(message, 200, nullptr);
   soup_server_message_set_response(message, "text/plain; version=0.0.4; charset=utf-8",

@@ -114,7 +114,7 @@ OptionsResult read_options(int argc, char **argv, Options &options) {
   g_autofree char *host = nullptr, *port = nullptr, *model = nullptr, *model_id = nullptr;
   g_auto(GStrv) properties = nullptr;
   g_auto(GStrv) origins = nullptr;
-  gboolean no_checker = FALSE, version = FALSE, verbose = FALSE;
+  gboolean no_checker = FALSE, private_metrics = FALSE, version = FALSE, verbose = FALSE;
   const GOptionEntry entries[] = {
       {"host", 0, 0, G_OPTION_ARG_STRING, &host, "Address to listen on (127.0.0.1)", "ADDRESS"},
       {"port", 0, 0, G_OPTION_ARG_STRING, &port, "Port to listen on (8000; 0: any)", "N"},
@@ -140,6 +140,8 @@ OptionsResult read_options(int argc, char **argv, Options &options) {
        "Connections on which nothing moves are closed after this time (120)", "S"},
       {"drain-seconds", 0, 0, G_OPTION_ARG_INT, &options.drain_seconds,
        "How long SIGTERM waits for pictures being worked on (30)", "S"},
+      {"private-metrics", 0, 0, G_OPTION_ARG_NONE, &private_metrics,
+       "Ask for AUTH_TOKEN at /metrics, too", nullptr},
       {"no-safety-checker", 0, 0, G_OPTION_ARG_NONE, &no_checker,
        "Serve without a safety checker: nsfw is always false", nullptr},
       {"allow-origin", 0, 0, G_OPTION_ARG_STRING_ARRAY, &origins,
@@ -180,6 +182,7 @@ OptionsResult read_options(int argc, char **argv, Options &options) {
   else if (!env("HOST").empty())
     options.host = env("HOST");
   options.auth_token = env("AUTH_TOKEN");
+  options.private_metrics = private_metrics;
   options.safety_checker = !no_checker;
   options.verbose = verbose || env("VERBOSE_LOGGING") == "1";
   for (char **origin = origins; origin && *origin; origin++)

@@ -21,11 +21,12 @@ struct Options {
   int64_t max_pixels = 3840 * 2160;          ///< of the picture sent
   int64_t max_body = 32 * 1024 * 1024;       ///< bytes of a request
   int max_steps = 1000;
-  int max_seconds = 0;         ///< wall time of one picture, waiting included; 0: no limit
-  int max_connections = 1024;  ///< fewer where there are not enough descriptors
-  int receive_seconds = 30;    ///< for a request's head, and for its body beyond 8 KiB a second
-  int idle_seconds = 120;      ///< a connection on which nothing moves for so long is closed
-  int drain_seconds = 30;      ///< how long SIGTERM waits for pictures being worked on
+  int max_seconds = 0;           ///< wall time of one picture, waiting included; 0: no limit
+  int max_connections = 1024;    ///< fewer where there are not enough descriptors
+  int receive_seconds = 30;      ///< for a request's head, and for its body beyond 8 KiB a second
+  int idle_seconds = 120;        ///< a connection on which nothing moves for so long is closed
+  int drain_seconds = 30;        ///< how long SIGTERM waits for pictures being worked on
+  bool private_metrics = false;  ///< /metrics asks for auth_token, too
   bool safety_checker = true;
   /// Further properties of the element, as text.
   std::vector<std::pair<std::string, std::string>> properties;

@@ -162,7 +162,7 @@ Answer UpscaleService::busy(const char *why) const {
 }
 
 std::optional<Answer> UpscaleService::refuse(SoupServerMessage *message) const {
-  if (!authorized(message)) return http_error(401, "Invalid bearer token.");
+  if (!authorized(message)) return invalid_token();
   if (auto refusal = refuse_origin(message, options_)) return refusal;
   if (state_ != State::serving) return busy(kStopping);
   if (full()) return busy(kAllSlotsTaken);

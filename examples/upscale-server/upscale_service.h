@@ -18,6 +18,9 @@ class UpscaleService {
   UpscaleService(const Options &options, Metrics &metrics, RequestLog &log);
   ~UpscaleService();
 
+  /// Whether it has the token, if one is asked for.
+  bool authorized(SoupServerMessage *message) const;
+
   /// When the headers of a POST have arrived. `message` may be gone afterwards.
   void on_headers(SoupServerMessage *message);
   /// When its body has, too.
@@ -37,7 +40,6 @@ class UpscaleService {
 
   std::optional<Answer> refuse(SoupServerMessage *message) const;
   Answer busy(const char *why) const;
-  bool authorized(SoupServerMessage *message) const;
   bool full() const;
   void begin(SoupServerMessage *message, const UpscaleRequest &request,
              const PictureHeader &header);

@@ -296,6 +296,13 @@ describe('with a token', () => {
   }
   for (const value of ['Bearer Sesame', 'bearer Sesame', 'BEARER Sesame', 'Bearer Sesame '])
     test(`Authorization: ${value}`, async () => assertPicture(await upscale(guarded, good, {headers: {Authorization: value}})));
-  for (const path of ['/health', '/version', '/hardware/info', '/openapi.json', '/'])
+  for (const path of ['/health', '/version', '/hardware/info', '/openapi.json', '/metrics', '/'])
     test(`${path} needs none`, async () => assert.equal((await request(guarded, path)).status, 200));
+  test('/metrics, where it is asked for', async () => {
+    const server = await startServer({args: ['--private-metrics'], env: {AUTH_TOKEN: 'Sesame'}});
+    assertHttpError(await request(server, '/metrics'), 401, 'Invalid bearer token.');
+    const answer = await request(server, '/metrics', {headers: {Authorization: 'Bearer Sesame'}});
+    assert.match(answer.text, /^upscale_running 0$/m);
+    assert.equal(await server.stop(), 0);
+  });
 });

@@ -4,7 +4,7 @@ import http from 'node:http';
 import {after, before, test} from 'node:test';
 
 import {pictureOf, testPng} from './lib/png.mjs';
-import {assertFlat, footprint, metric, multipart, parts, startServer, upscale, waitFor} from './lib/server.mjs';
+import {assertFlat, fakeEngine, footprint, metric, multipart, parts, startServer, upscale, waitFor} from './lib/server.mjs';
 
 const clients = 8, requests = 200;
 let server;
@@ -59,4 +59,14 @@ test('every request that stays is answered with its own picture, and nothing is 
 
   const alone = await upscale(server, fields(4));
   assert.equal(alone.text, answers.get(4).text, 'company changed the picture');
+});
+
+test('300 pictures of 300 sizes, then 200 more: what the server keeps does not grow', async () => {
+  const plain = await startServer({args: ['--workers', '2'], env: fakeEngine({})});
+  const sized = (i) => upscale(plain, {prompt: 'x', image: testPng(8 + i % 25, 8 + Math.floor(i / 25), i), num_inference_steps: '1'});
+  for (let i = 0; i < 300; i++) assert.equal((await sized(i)).status, 200);
+  const settled = footprint(plain);
+  for (let i = 300; i < 500; i++) assert.equal((await sized(i)).status, 200);
+  await assertFlat(plain, settled, 2 * 1024 * 1024);
+  assert.equal(await plain.stop(), 0);
 });
