@@ -29,6 +29,7 @@ const HttpServer::Route HttpServer::kRoutes[] = {
     {"GET", "/openapi.json", &HttpServer::send_resource, "openapi.json", "application/json"},
     {"GET", "", &HttpServer::send_resource, "index.html", "text/html; charset=utf-8"},
     {"GET", "/page.css", &HttpServer::send_resource, "page.css", "text/css; charset=utf-8"},
+    {"GET", "/exif.js", &HttpServer::send_resource, "exif.js", "text/javascript; charset=utf-8"},
     {"GET", "/page.js", &HttpServer::send_resource, "page.js", "text/javascript; charset=utf-8"},
 };
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import {existsSync, mkdtempSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
+import {fileURLToPath} from 'node:url';
 import {after, before, describe, test} from 'node:test';
 
 import {install} from './lib/packages.mjs';
@@ -45,6 +46,7 @@ describe('the page', {skip}, () => {
   const status = () => page.$eval('#status', (element) => element.textContent);
   const fill = async (picture, fields) => {
     await (await page.$('#file')).uploadFile(picture);
+    if (fields.steps) await page.select('#preset', 'custom');
     for (const [id, value] of Object.entries(fields)) await page.$eval(`#${id}`, (input, text) => (input.value = text), value);
   };
 
@@ -83,7 +85,7 @@ describe('the page', {skip}, () => {
       await page.keyboard.press('Tab');
       reached.push(await page.evaluate(() => document.activeElement.id));
     }
-    assert.deepEqual(reached, ['file', 'prompt', 'steps', 'seed', 'go']);
+    assert.deepEqual(reached, ['file', 'prompt', 'preset', 'seed', 'go']);
     await fill(file('keys.png', testPng(12, 8)), {steps: '1'});
     await page.focus('#prompt');
     await page.keyboard.type('a cat\n');
@@ -95,12 +97,12 @@ describe('the page', {skip}, () => {
     assert.notEqual(await clip(), before);
   });
 
-  test('stop gives the picture up', async () => {
+  test('cancel gives the picture up', async () => {
     await fill(file('slow.png', testPng(48, 48)), {steps: '1000'});
     await page.click('#go');
     await page.waitForFunction(() => document.getElementById('progress').value > 0);
     await page.click('#stop');
-    await page.waitForFunction(() => document.getElementById('status').textContent === 'Stopped.');
+    await page.waitForFunction(() => document.getElementById('status').textContent === 'Cancelled.');
     await waitFor('the server to stop, too', async () => (await metric(server, 'upscale_running')) === 0);
   });
 
@@ -109,6 +111,44 @@ describe('the page', {skip}, () => {
     await page.click('#go');
     await page.waitForFunction(() => document.getElementById('status').classList.contains('error'));
     assert.match(await status(), /cannot be decoded/);
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'status');
+    const [bottom, height] = await page.evaluate(() => [document.getElementById('status').getBoundingClientRect().bottom, innerHeight]);
+    assert.ok(bottom > 0 && bottom <= height, 'the error is out of sight');
+  });
+
+  test('a photo that is stored sideways: before, after and preview are upright', async () => {
+    await open(server.url);
+    const rotated = fileURLToPath(new URL('pictures/rotated.jpg', import.meta.url));
+    await fill(rotated, {});
+    await page.waitForFunction(() => !document.getElementById('preview').hidden);
+    assert.match(await page.$eval('#chosen', (text) => text.textContent), /^rotated.jpg, 8 x 12$/);
+    await page.click('#go');
+    await page.waitForFunction(() => !document.getElementById('result').hidden);
+    const sizes = await page.$$eval('#compare img', (images) => images.map((image) => [image.naturalWidth, image.naturalHeight]));
+    assert.deepEqual(sizes, [[32, 48], [8, 12]]);
+    assert.deepEqual(problems, []);
+  });
+
+  test('only what the server takes is offered, so that phones convert', async () => {
+    const accept = await page.$eval('#file', (input) => input.accept);
+    assert.deepEqual(accept.split(','), ['png', 'jpeg', 'gif', 'webp', 'bmp', 'tiff'].map((name) => `image/${name}`));
+  });
+
+  test('progress, and the time left', async () => {
+    await fill(file('slow.png', testPng(48, 48)), {steps: '200'});
+    await page.click('#go');
+    await page.waitForFunction(() => /^Working: \d+ %, about (\d+ min )?\d+ s left$/.test(document.getElementById('status').textContent));
+    await page.click('#stop');
+    await page.waitForFunction(() => document.getElementById('status').textContent === 'Cancelled.');
+  });
+
+  test('a phone, and the dark: nothing sticks out', async () => {
+    await page.emulateMediaFeatures([{name: 'prefers-color-scheme', value: 'dark'}]);
+    await page.setViewport({width: 360, height: 740, isMobile: true, hasTouch: true});
+    const [wide, dark] = await page.evaluate(() => [document.documentElement.scrollWidth, matchMedia('(prefers-color-scheme: dark)').matches]);
+    assert.ok(wide <= 360, `${wide} pixels`);
+    assert.equal(dark, true);
+    if (process.env.SCREENSHOTS) await page.screenshot({path: path.join(process.env.SCREENSHOTS, 'phone-dark.png'), fullPage: true});
   });
 
   test('a server with a token asks for it', async () => {
