@@ -301,7 +301,7 @@ describe('options and environment', () => {
     }
   });
   for (const args of [['--workers', '0'], ['--queue', '-1'], ['--max-body', '5'], ['--port', '70000'], ['--port=-5'], ['--port', '80x'], ['--set', 'x'],
-                      ['--set', 'no-such-property=1'], ['--nonsense'], ['stray'], ['--host', 'not an address']]) {
+                      ['--set', 'no-such-property=1'], ['--nonsense'], ['stray'], ['--host', 'not an address'], ['--busy-status', '404'], ['--max-connections', '0']]) {
     test(`${args.join(' ')} is refused`, async () => {
       const {code, output} = await runProgram(['--no-safety-checker', '--port', '0', ...args]);
       assert.equal(code, 1);
