@@ -300,16 +300,17 @@ void UpscaleService::drop(Task *task) {
 
 void UpscaleService::work(gpointer data, gpointer pointer) {
   auto *self = static_cast<UpscaleService *>(pointer);
+  // The last to let go of the task, and so of the connection, has to be the main thread.
   const std::unique_ptr<TaskPtr> held(static_cast<TaskPtr *>(data));
-  const TaskPtr task = *held;
+  TaskPtr task = std::move(*held);
   const double start = now();
-  const JobResult result = task->job->run([task](double fraction) {
+  const JobResult result = task->job->run([&task](double fraction) {
     on_main_thread([task, fraction] { task->exchange->progress(fraction); });
   });
   const double seconds = now() - start;
   Answer answer =
       answer_to(result, task->job->seed_as_json(), unsigned(self->options_.busy_status));
-  on_main_thread([self, task, seconds, answer = std::move(answer)]() mutable {
+  on_main_thread([self, task = std::move(task), seconds, answer = std::move(answer)]() mutable {
     if (answer.status == 200) {
       self->metrics_.pictures++;
       self->metrics_.seconds += seconds;
