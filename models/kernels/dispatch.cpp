@@ -10,11 +10,11 @@
 namespace livepeer::kernels {
 namespace {
 
-/// Whether `x` and `weight` are bfloat16 that is better computed with in float32: where oneDNN does
-/// not compute in it, libtorch's own loops would take hundreds of times as long, and round every
-/// partial sum.
+/// Whether `x` and `weight` are bfloat16 that is better computed with in float32: without the
+/// instructions oneDNN gains nothing by it, and where it cannot, libtorch's own loops would take
+/// hundreds of times as long, and round every partial sum.
 bool is_emulated(const torch::Tensor &x, const torch::Tensor &weight) {
-  return takes_kernels(x, weight, torch::kBFloat16) && cpu_level() < CpuLevel::avx512;
+  return takes_kernels(x, weight, torch::kBFloat16) && cpu_level() < CpuLevel::avx512_bf16;
 }
 
 torch::Tensor widened(const torch::Tensor &x) { return x.defined() ? x.to(torch::kFloat) : x; }

@@ -163,7 +163,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"UnetConfigDisagrees", set("unet/config.json", "in_channels", 52),
              "diffusion_pytorch_model.safetensors|conv_in.weight|expected [48, 52, 3, 3]"},
         Case{"WeightsGone", remove(unet_weights), "unet|holds no weights"},
-        Case{"WeightsEmpty", overwrite(unet_weights, ""), "unet|too short"},
+        Case{"WeightsEmpty", overwrite(unet_weights, ""), "unet|is empty"},
         Case{"WeightsAreText", overwrite(unet_weights, std::string(5000, 'x')),
              "unet|claims a header"},
         Case{"WeightsTruncated",
@@ -187,11 +187,13 @@ INSTANTIATE_TEST_SUITE_P(
                                 bytes.substr(0, bytes.size() - 64) + std::string(64, '\xff'));
              },
              "unet|not numbers"},
-        Case{"WeightsArePickle",
+        Case{"WeightsAreAPickleOfSomethingElse",
              [](const fs::path &s) {
-               fs::rename(s / unet_weights, s / "unet/diffusion_pytorch_model.bin");
+               fs::remove(s / unet_weights);
+               test::write_file(s / "unet/diffusion_pytorch_model.bin",
+                                "\x80\x02" + std::string(20, 'N') + ".");
              },
-             "diffusion_pytorch_model.bin|pickle"},
+             "diffusion_pytorch_model.bin|not one of torch.save's"},
         Case{"WeightsLinkInCircle",
              [](const fs::path &s) {
                fs::remove(s / unet_weights);
