@@ -30,11 +30,7 @@ int64_t count_tiles(const torch::Tensor &x) {
 }
 
 void convolve_tiles(const loops::Convolution &conv) {
-  // As many for each thread.
-  const int64_t tiles = conv.tiles(), threads = at::get_num_threads();
-  const int64_t rounds =
-      (tiles + threads * loops::tiles_at_once - 1) / (threads * loops::tiles_at_once);
-  const int64_t step = (tiles + rounds * threads - 1) / (rounds * threads);
+  const int64_t tiles = conv.tiles(), step = equal_step(tiles, loops::tiles_at_once);
   at::parallel_for(0, (tiles + step - 1) / step, 1, [&](int64_t begin, int64_t end) {
     const auto scratch = torch::empty({loops::scratch_size(conv.in)}, torch::kFloat);
     for (int64_t i = begin; i < end; ++i)

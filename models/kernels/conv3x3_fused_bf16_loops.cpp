@@ -42,18 +42,14 @@ FOR_BF16 inline Column load_column(const BFloat16 *const rows[4], int64_t offset
 FOR_BF16 void transform_input(const Convolution &conv, int64_t pair, int64_t first, int64_t count,
                               BFloat16 *v) {
   const int64_t step = tiles_at_once * conv.in;
-  const BFloat16 *rows[4];
-  for (int64_t i = 0; i < 4; ++i) {
-    const int64_t y = 2 * pair - 1 + i;
-    rows[i] = y >= 0 && y < conv.height ? conv.input + y * conv.width * conv.in : nullptr;
-  }
+  const conv3x3_fused::InputRows<BFloat16> rows(conv, pair);
   for (int64_t channel = 0; channel < conv.in; channel += lane_channels) {
     int64_t x = 2 * first - 1;
-    Column a = load_column(rows, x * conv.in + channel, x >= 0);
-    Column b = load_column(rows, (x + 1) * conv.in + channel, true);
+    Column a = load_column(rows.row, x * conv.in + channel, x >= 0);
+    Column b = load_column(rows.row, (x + 1) * conv.in + channel, true);
     for (int64_t tile = 0; tile < count; ++tile, x += 2) {
-      const Column c = load_column(rows, (x + 2) * conv.in + channel, x + 2 < conv.width);
-      const Column d = load_column(rows, (x + 3) * conv.in + channel, x + 3 < conv.width);
+      const Column c = load_column(rows.row, (x + 2) * conv.in + channel, x + 2 < conv.width);
+      const Column d = load_column(rows.row, (x + 3) * conv.in + channel, x + 3 < conv.width);
       BFloat16 *out = v + tile * conv.in + channel;
       for (int i = 0; i < 4; ++i, out += 4 * step) {
         store(out, _mm512_sub_ps(a.value[i], c.value[i]));

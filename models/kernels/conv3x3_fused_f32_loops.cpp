@@ -35,18 +35,14 @@ ALWAYS_INLINE Column load_column(const float *const rows[4], int64_t offset, boo
 void transform_input(const Convolution &conv, int64_t pair, int64_t first, int64_t count,
                      float *v) {
   const int64_t step = tiles_at_once * conv.in;
-  const float *rows[4];
-  for (int64_t i = 0; i < 4; ++i) {
-    const int64_t y = 2 * pair - 1 + i;
-    rows[i] = y >= 0 && y < conv.height ? conv.input + y * conv.width * conv.in : nullptr;
-  }
+  const conv3x3_fused::InputRows<float> rows(conv, pair);
   for (int64_t channel = 0; channel < conv.in; channel += lanes) {
     int64_t x = 2 * first - 1;
-    Column a = load_column(rows, x * conv.in + channel, x >= 0);
-    Column b = load_column(rows, (x + 1) * conv.in + channel, true);
+    Column a = load_column(rows.row, x * conv.in + channel, x >= 0);
+    Column b = load_column(rows.row, (x + 1) * conv.in + channel, true);
     for (int64_t tile = 0; tile < count; ++tile, x += 2) {
-      const Column c = load_column(rows, (x + 2) * conv.in + channel, x + 2 < conv.width);
-      const Column d = load_column(rows, (x + 3) * conv.in + channel, x + 3 < conv.width);
+      const Column c = load_column(rows.row, (x + 2) * conv.in + channel, x + 2 < conv.width);
+      const Column d = load_column(rows.row, (x + 3) * conv.in + channel, x + 3 < conv.width);
       float *out = v + tile * conv.in + channel;
       UNROLL
       for (int i = 0; i < 4; ++i, out += 4 * step) {

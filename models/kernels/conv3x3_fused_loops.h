@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "kernels/loops.h"
+
 /// What the inner loops of the fused 3x3 convolutions share, whatever their numbers. They follow
 /// Winograd's minimal filtering F(2x2, 3x3) (Lavin and Gray 2015, "Fast algorithms for
 /// convolutional neural networks"): 16 multiplications for four outputs instead of 36. Each output
@@ -29,6 +31,18 @@ struct Convolution {
   Epilogue<Number> epilogue;
   Number *output;       ///< [height][width][out], or null
   float *output_float;  ///< the same, where output is null
+};
+
+/// The four rows of the input that a pair of output rows sees; null outside the picture.
+template <typename Number>
+struct InputRows {
+  ALWAYS_INLINE InputRows(const Convolution<Number> &conv, int64_t pair) {
+    for (int64_t i = 0; i < 4; ++i) {
+      const int64_t y = 2 * pair - 1 + i;
+      row[i] = y >= 0 && y < conv.height ? conv.input + y * conv.width * conv.in : nullptr;
+    }
+  }
+  const Number *row[4];
 };
 
 /// The transform of three filter taps to four.

@@ -19,6 +19,14 @@ bool is_emulated(const torch::Tensor &x, const torch::Tensor &weight) {
 
 torch::Tensor widened(const torch::Tensor &x) { return x.defined() ? x.to(torch::kFloat) : x; }
 
+/// multiply() by a kernel of our own; undefined where none pays.
+torch::Tensor multiply_by_hand(const torch::Tensor &x, const torch::Tensor &weight,
+                               const torch::Tensor &bias) {
+  if (matmul_bf16_pays(x, weight)) return matmul_bf16(x, weight, bias);
+  if (matmul_f32_pays(x, weight)) return matmul_f32(x, weight, bias);
+  return {};
+}
+
 }  // namespace
 
 torch::Tensor convolve(const torch::Tensor &x, const torch::Tensor &weight,
@@ -31,11 +39,8 @@ torch::Tensor convolve(const torch::Tensor &x, const torch::Tensor &weight,
   if (conv3x3_s16_pays(x, weight, stride, padding)) return conv3x3_s16(x, weight, bias);
   if (conv3x3_f32_pays(x, weight, stride, padding)) return conv3x3_f32(x, weight, bias);
   if (weight.size(2) == 1 && weight.size(3) == 1 && stride == 1 && padding == 0) {
-    const auto pixels = x.permute({0, 2, 3, 1}), matrix = weight.flatten(1);
-    if (matmul_bf16_pays(pixels, matrix))
-      return matmul_bf16(pixels, matrix, bias).permute({0, 3, 1, 2});
-    if (matmul_f32_pays(pixels, matrix))
-      return matmul_f32(pixels, matrix, bias).permute({0, 3, 1, 2});
+    const auto product = multiply_by_hand(x.permute({0, 2, 3, 1}), weight.flatten(1), bias);
+    if (product.defined()) return product.permute({0, 3, 1, 2});
   }
   // Left to itself, libtorch takes BLAS for float32 where it has one thread only. bfloat16 it gives
   // to oneDNN on all machines that compute in it.
@@ -59,8 +64,7 @@ torch::Tensor multiply(const torch::Tensor &x, const torch::Tensor &weight,
   if (is_wide(x, weight)) return multiply(x.to(weight.scalar_type()), weight, bias);
   if (is_emulated(x, weight))
     return multiply(widened(x), widened(weight), widened(bias)).to(torch::kBFloat16);
-  if (matmul_bf16_pays(x, weight)) return matmul_bf16(x, weight, bias);
-  if (matmul_f32_pays(x, weight)) return matmul_f32(x, weight, bias);
+  if (const auto product = multiply_by_hand(x, weight, bias); product.defined()) return product;
   // oneDNN multiplies bfloat16 matrices anyway, and few rows faster than it convolves them.
   if (x.numel() == 0 || !takes_kernels(x, weight) || x.scalar_type() == torch::kBFloat16)
     return at::linear(x, weight, bias);

@@ -94,14 +94,11 @@ torch::Tensor matmul_f32(const torch::Tensor &x_, const torch::Tensor &weight_,
       }
     });
   };
-  // As many for each thread.
-  const int64_t threads = at::get_num_threads(), groups = (rows + rows_at_once - 1) / rows_at_once,
-                rounds = (groups + threads - 1) / threads,
-                rows_each = (rows + rounds * threads - 1) / (rounds * threads);
+  const int64_t count = equal_step(rows, rows_at_once);
   const auto compute = [&] {
-    at::parallel_for(0, (rows + rows_each - 1) / rows_each, 1, [&](int64_t begin, int64_t end) {
+    at::parallel_for(0, (rows + count - 1) / count, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i)
-        multiply_rows(work, i * rows_each, std::min(rows_each, rows - i * rows_each));
+        multiply_rows(work, i * count, std::min(count, rows - i * count));
     });
   };
   for_panels(work, blocks, step, pack, compute);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "kernels/dispatch.h"
 #include "kernels/elementwise.h"
@@ -38,25 +39,36 @@ torch::Tensor softmax_product(torch::Tensor &scores, const torch::Tensor &v) {
   return multiply_batches(scores, v) / sums;
 }
 
-/// Some queries [rows, dim] of one head over many keys [tokens, dim], block by block, with running
+/// Keys and values of one head, [tokens, dim] each, in blocks; the values as multiply() takes them.
+struct Block {
+  torch::Tensor keys, values;
+};
+std::vector<Block> blocks_of(const torch::Tensor &k, const torch::Tensor &v) {
+  std::vector<Block> blocks;
+  for (int64_t key = 0; key < k.size(0); key += keys_at_once) {
+    const int64_t count = std::min(keys_at_once, k.size(0) - key);
+    blocks.push_back({k.narrow(0, key, count), v.narrow(0, key, count).t().contiguous()});
+  }
+  return blocks;
+}
+
+/// Some queries [rows, dim] of one head over all its keys, block by block, with running
 /// maxima and sums (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax"): the
 /// sums of all blocks are those of e^(score - the largest score so far). Returns [rows, dim] in
 /// float32.
-torch::Tensor attend_in_blocks(const torch::Tensor &q, const torch::Tensor &k,
-                               const torch::Tensor &v) {
+torch::Tensor attend_in_blocks(const torch::Tensor &q, const std::vector<Block> &blocks) {
   const auto options = q.options().dtype(torch::kFloat);
-  auto result = torch::zeros({q.size(0), v.size(1)}, options),
+  auto result = torch::zeros({q.size(0), q.size(1)}, options),
        sums = torch::zeros({q.size(0), 1}, options),
        maxima = torch::full({q.size(0), 1}, -std::numeric_limits<double>::infinity(), options);
-  for (int64_t key = 0; key < k.size(0); key += keys_at_once) {
-    const int64_t count = std::min(keys_at_once, k.size(0) - key);
-    auto scores = multiply(q, k.narrow(0, key, count), {});
-    const auto block = kernels::exponentials_(scores);
-    const auto part = multiply(scores, v.narrow(0, key, count).t().contiguous(), {});
-    const auto larger = at::maximum(maxima, block.maxima);
-    const auto before = at::exp(maxima - larger), now = at::exp(block.maxima - larger);
+  for (const Block &block : blocks) {
+    auto scores = multiply(q, block.keys, {});
+    const auto rows = kernels::exponentials_(scores);
+    const auto part = multiply(scores, block.values, {});
+    const auto larger = at::maximum(maxima, rows.maxima);
+    const auto before = at::exp(maxima - larger), now = at::exp(rows.maxima - larger);
     result.mul_(before).addcmul_(part.to(torch::kFloat), now);
-    sums.mul_(before).addcmul_(block.sums, now);
+    sums.mul_(before).addcmul_(rows.sums, now);
     maxima = larger;
   }
   return result.div_(sums);
@@ -73,14 +85,14 @@ torch::Tensor attend(const torch::Tensor &query, const KeyValue &context, bool c
   auto result = torch::empty({batch, rows, heads, dim}, query.options());
   if (tokens > keys_at_once && takes_kernels(query) && !causal) {
     const auto all_values = context.value.reshape({batch * heads, tokens, dim});
-    for (int64_t i = 0; i < batch * heads; ++i)
+    for (int64_t i = 0; i < batch * heads; ++i) {
+      const std::vector<Block> blocks = blocks_of(k[i], all_values[i]);
+      const auto head = result[i / heads].select(1, i % heads);
       for (int64_t row = 0; row < rows; row += queries_at_once) {
         const int64_t count = std::min(queries_at_once, rows - row);
-        result[i / heads]
-            .select(1, i % heads)
-            .narrow(0, row, count)
-            .copy_(attend_in_blocks(q[i].narrow(0, row, count), k[i], all_values[i]));
+        head.narrow(0, row, count).copy_(attend_in_blocks(q[i].narrow(0, row, count), blocks));
       }
+    }
     return result.view({batch, rows, heads * dim});
   }
   const auto v = context.value.reshape({batch * heads, tokens, dim}).transpose(1, 2).contiguous();

@@ -247,15 +247,22 @@ def save_weights(path, state, half=False):
     save_file(state, path, metadata={"format": "pt"})
 
 
-def deprecated(state):
-    """The same under the names that attention had when the published float32 VAE was written."""
-    names = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+# Today's names in a VAE's attention, and those that the published float32 VAE was written with.
+DEPRECATED_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+
+
+def renamed(state, names):
+    """A VAE's state with other names in its attention."""
     result = {}
     for key, value in state.items():
-        for new, old in names.items():
-            key = key.replace(f".attentions.0.{new}.", f".attentions.0.{old}.")
+        for name, other in names.items():
+            key = key.replace(f".attentions.0.{name}.", f".attentions.0.{other}.")
         result[key] = value
     return result
+
+
+def deprecated(state):
+    return renamed(state, DEPRECATED_NAMES)
 
 
 def save_unet(folder):

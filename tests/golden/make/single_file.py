@@ -14,7 +14,7 @@ import torch
 from diffusers import StableDiffusionUpscalePipeline
 from safetensors.torch import load_file, save_file
 
-from miniature import TEXT_ENCODER, UNET, VAE
+from miniature import DEPRECATED_NAMES, TEXT_ENCODER, UNET, VAE, renamed
 from record import randn, write_json
 
 RESNET = {
@@ -158,13 +158,7 @@ def unused():
 
 def current(state):
     """A VAE's state under today's names of attention."""
-    new = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
-    result = {}
-    for key, value in state.items():
-        for old, name in new.items():
-            key = key.replace(f".attentions.0.{old}.", f".attentions.0.{name}.")
-        result[key] = value
-    return result
+    return renamed(state, {old: name for name, old in DEPRECATED_NAMES.items()})
 
 
 def make_names(record):
