@@ -18,16 +18,17 @@ Progress::Report Job::reporter() {
 const JobResult &Job::wait(const Progress::Report &on_step) {
   std::unique_lock<std::mutex> lock(mutex_);
   double seen = 0;
-  while (!finished_) {
-    changed_.wait(lock, [&] { return finished_ || (on_step && fraction_ != seen); });
-    if (finished_) break;
+  const auto has_news = [&] { return on_step && fraction_ != seen; };
+  for (;;) {
+    changed_.wait(lock, [&] { return finished_ || has_news(); });
+    const bool cancelled = finished_ && result_.outcome == JobResult::Outcome::cancelled;
+    if (cancelled || !has_news()) return result_;
     seen = fraction_;
     const std::string step = step_;
     lock.unlock();
     on_step(seen, step);
     lock.lock();
   }
-  return result_;
 }
 
 bool Job::finished() const {

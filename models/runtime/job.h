@@ -57,7 +57,8 @@ class Job {
   explicit Job(JobRequest request) : request_(std::move(request)), progress_(reporter()) {}
 
   /// Blocks until the job has an outcome. Calls `on_step`, on the waiting thread and without a
-  /// lock, whenever the worker has got further.
+  /// lock, whenever the worker has got further, and before it returns how far the worker came of a
+  /// job that was not cancelled.
   const JobResult &wait(const Progress::Report &on_step = {});
   /// True when wait() would return at once.
   bool finished() const;

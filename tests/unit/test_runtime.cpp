@@ -444,6 +444,21 @@ TEST_F(RuntimeTest, StepsAreReportedToWhoWaits) {
   session->close();
 }
 
+TEST(JobTest, WhoWaitsLateHearsHowFarItCame) {
+  for (const bool cancels : {false, true}) {
+    Job job(JobRequest{});
+    job.progress().advance(0.5, "first");
+    job.progress().advance(1, "second");
+    JobResult result;
+    result.outcome = JobResult::Outcome::done;
+    if (cancels) job.cancel();
+    job.finish(result);
+    std::vector<std::string> steps;
+    job.wait([&](double, const std::string &step) { steps.push_back(step); });
+    EXPECT_EQ(steps, cancels ? std::vector<std::string>() : std::vector<std::string>{"second"});
+  }
+}
+
 TEST(RuntimeEnd, JoinsWorkersThatWereNeverClosed) {
   auto engine = std::make_shared<FakeEngine>();
   engine->step_time = 100ms;
