@@ -109,6 +109,8 @@ ResolvedSettings DiffusionModel::resolve_afresh(const UpscaleSettings &settings)
   result.eta = settings.eta;
   limit_noise_level(result);
   find_possible_steps(settings.scheduler, result);
+  limit_guidance(settings, result);
+  limit_cache(settings, result);
   measure("prompt", settings.prompt, result);
   measure("negative prompt", settings.negative_prompt, result);
   return result;
@@ -154,6 +156,40 @@ void DiffusionModel::find_possible_steps(SchedulerKind kind, ResolvedSettings &s
     }
   }
   throw *refused;
+}
+
+void DiffusionModel::limit_guidance(const UpscaleSettings &wanted,
+                                    ResolvedSettings &settings) const {
+  if (wanted.guidance_start < wanted.guidance_stop) {
+    settings.guidance_start = wanted.guidance_start;
+    settings.guidance_stop = wanted.guidance_stop;
+    return;
+  }
+  settings.notes.emplace_back(
+      ErrorKind::settings, "guidance-start must be less than guidance-stop; all steps are guided",
+      c10::str("guidance-start is ", wanted.guidance_start, ", guidance-stop ",
+               wanted.guidance_stop));
+}
+
+void DiffusionModel::limit_cache(const UpscaleSettings &wanted, ResolvedSettings &settings) const {
+  if (wanted.cache_interval <= 1) return;
+  const int64_t branches = pipeline_.components().unet->deep_branches();
+  const auto note = [&](const std::string &what) {
+    settings.notes.emplace_back(ErrorKind::settings, what,
+                                c10::str("cache-interval is ", wanted.cache_interval,
+                                         ", cache-branch-id ", wanted.cache_branch_id));
+  };
+  if (branches == 0)
+    return note("This model has no deep layers to keep from step to step; all are computed");
+  settings.cache_interval = std::min(wanted.cache_interval, settings.steps);
+  if (settings.cache_interval < wanted.cache_interval && settings.steps > 1)
+    note(
+        "cache-interval is more than there are steps; the deep layers are computed in the first "
+        "one");
+  settings.cache_branch_id = unsigned(std::min(int64_t(wanted.cache_branch_id), branches - 1));
+  if (settings.cache_branch_id < wanted.cache_branch_id)
+    note("This model's branches end at " + std::to_string(branches - 1) +
+         ", which is used as cache-branch-id");
 }
 
 void DiffusionModel::measure(const std::string &name, const std::string &prompt,

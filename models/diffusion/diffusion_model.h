@@ -52,6 +52,8 @@ class DiffusionModel : public UpscaleModel {
   ResolvedSettings resolve_afresh(const UpscaleSettings &settings) const;
   void limit_noise_level(ResolvedSettings &settings) const;
   void find_possible_steps(SchedulerKind scheduler, ResolvedSettings &settings) const;
+  void limit_guidance(const UpscaleSettings &wanted, ResolvedSettings &settings) const;
+  void limit_cache(const UpscaleSettings &wanted, ResolvedSettings &settings) const;
   void measure(const std::string &name, const std::string &prompt,
                ResolvedSettings &settings) const;
 

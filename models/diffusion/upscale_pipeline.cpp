@@ -5,6 +5,7 @@
 
 #include "diffusion/schedulers/scheduler_base.h"
 #include "diffusion/schedulers/schedulers.h"
+#include "diffusion/step_cache.h"
 
 namespace livepeer {
 namespace {
@@ -21,6 +22,21 @@ torch::Tensor repeated(const torch::Tensor &tensor, int64_t count) {
 
 torch::Tensor joined(const torch::Tensor &a, const torch::Tensor &b) {
   return a.defined() ? torch::cat({a, b}) : a;
+}
+
+/// The last `count` samples; undefined stays undefined.
+torch::Tensor last(const torch::Tensor &tensor, int64_t count) {
+  return tensor.defined() ? tensor.narrow(0, tensor.size(0) - count, count) : tensor;
+}
+
+/// The first guided step of `steps` and the one behind the last, rounded as diffusers' guiders do;
+/// none where guidance would change nothing.
+std::pair<size_t, size_t> guided_steps(const PipelineRequest &request, size_t steps) {
+  const ResolvedSettings &settings = request.settings;
+  // Equal prompts cancel out: u + g (c - u) with c = u.
+  if (!(settings.guidance_scale > 1) || request.prompt == request.negative_prompt) return {0, 0};
+  return {size_t(settings.guidance_start * double(steps)),
+          size_t(settings.guidance_stop * double(steps))};
 }
 
 }  // namespace
@@ -84,11 +100,12 @@ torch::Tensor StableDiffusionUpscalePipeline::operator()(const PipelineRequest &
   const std::vector<double> &timesteps = scheduler->timesteps();
 
   progress.advance(0, "prompt");
-  // Equal prompts cancel out: u + g (c - u) with c = u.
-  const bool guided = settings.guidance_scale > 1 && request.prompt != request.negative_prompt;
   const int64_t images = request.noise.latents.size(0);
-  const int64_t batch = guided ? 2 * images : images;
-  const TextEmbeddings text = encode_batch(request, guided, images);
+  const auto [first_guided, behind_guided] = guided_steps(request, timesteps.size());
+  const bool guides = first_guided < behind_guided;
+  const TextEmbeddings text = encode_batch(request, guides, images);
+  const TextEmbeddings unguided_text =
+      guides ? TextEmbeddings{last(text.hidden, images), last(text.pooled, images)} : text;
 
   const torch::Tensor picture = components_.low_res_scheduler
                                     .add_noise(request.image, request.noise.low_res,
@@ -96,20 +113,24 @@ torch::Tensor StableDiffusionUpscalePipeline::operator()(const PipelineRequest &
                                     .contiguous(request.noise.latents.suggest_memory_format())
                                     .to(device);
   observe("noisy_lowres", picture);
-  const torch::Tensor level =
-      torch::full({batch}, settings.noise_level, torch::dtype(torch::kLong).device(device));
   torch::Tensor latents =
       (request.noise.latents * (scheduler->init_noise_sigma() * settings.noise_temperature))
           .to(device);
   const int64_t height = latents.size(2), width = latents.size(3);
+  StepCache cache(*components_.unet, settings);
 
   for (size_t i = 0; i < timesteps.size(); i++) {
     const double fraction = double(i) / double(timesteps.size());
     const std::string what =
         "step " + std::to_string(i + 1) + " of " + std::to_string(timesteps.size());
     const torch::Tensor scaled = scheduler->scale_model_input(latents, i);
+    const bool guided = i >= first_guided && i < behind_guided;
+    const int64_t batch = guided ? 2 * images : images;
     const torch::Tensor time =
         torch::full({batch}, timesteps[i], torch::dtype(torch::kFloat32).device(device));
+    const torch::Tensor level =
+        torch::full({batch}, settings.noise_level, torch::dtype(torch::kLong).device(device));
+    cache.begin_step(timesteps, i, guided);
     const auto evaluate = [&](const Rect &rect) {
       progress.advance(fraction, what);
       torch::Tensor input =
@@ -117,7 +138,8 @@ torch::Tensor StableDiffusionUpscalePipeline::operator()(const PipelineRequest &
       if (guided) input = input.repeat({2, 1, 1, 1});
       observe("unet_in", input);
       const torch::Tensor output =
-          components_.unet->forward(input, time, text, level).to(torch::kFloat32);
+          cache.evaluate(rect, input, time, guided ? text : unguided_text, level)
+              .to(torch::kFloat32);
       observe("unet_out", output);
       if (!guided) return output;
       const torch::Tensor negative = output.narrow(0, 0, images);

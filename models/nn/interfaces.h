@@ -13,6 +13,15 @@ struct TextEmbeddings {
   torch::Tensor pooled;
 };
 
+/// What the deep layers made in one evaluation, for the next ones to take (DeepCache, Ma et al.
+/// 2023).
+struct DeepFeatures {
+  /// Where the way past the deep layers begins, as the Python package counts: 3 level + layer.
+  int64_t branch = 0;
+  /// Set by the network; undefined: the deep layers are to be computed.
+  torch::Tensor value;
+};
+
 /// The network of the `unet` folder, whatever its class.
 class Denoiser {
  public:
@@ -23,6 +32,15 @@ class Denoiser {
   /// image. Returns [batch, latent_channels, h, w].
   virtual torch::Tensor forward(const torch::Tensor &sample, const torch::Tensor &timesteps,
                                 const TextEmbeddings &text, const torch::Tensor &class_labels) = 0;
+  /// The same, with the deep layers' part out of `deep`, or into it where it has none yet. `deep`
+  /// is of one batch size and one of deep_branches().
+  virtual torch::Tensor forward_past(DeepFeatures &, const torch::Tensor &sample,
+                                     const torch::Tensor &timesteps, const TextEmbeddings &text,
+                                     const torch::Tensor &class_labels) {
+    return forward(sample, timesteps, text, class_labels);
+  }
+  /// How many branches lead past deep layers; 0: the network has none.
+  virtual int64_t deep_branches() const { return 0; }
   virtual int64_t in_channels() const = 0;
   /// Reach of one evaluation in latent pixels; nullopt: unbounded (attention, group norm).
   virtual std::optional<int64_t> receptive_radius() const = 0;

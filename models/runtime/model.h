@@ -40,6 +40,8 @@ struct ResolvedSettings {
   int noise_level;
   double noise_temperature;
   double eta = 0;
+  double guidance_start = 0, guidance_stop = 1;
+  unsigned cache_interval = 1, cache_branch_id = 0;
   /// What was asked for and cannot be had, and what is done instead: ErrorKind::settings for values
   /// that were replaced, ErrorKind::failed for text that was left out. For the user to read.
   std::vector<Error> notes = {};

@@ -8,7 +8,8 @@ namespace {
 
 auto tie(const UpscaleSettings &s) {
   return std::tie(s.prompt, s.negative_prompt, s.seed, s.steps, s.guidance_scale, s.noise_level,
-                  s.noise_temperature, s.scheduler, s.eta, s.temporal, s.safety_check);
+                  s.noise_temperature, s.scheduler, s.eta, s.guidance_start, s.guidance_stop,
+                  s.cache_interval, s.cache_branch_id, s.temporal, s.safety_check);
 }
 
 }  // namespace
@@ -23,6 +24,11 @@ std::vector<std::string> UpscaleSettings::validate() const {
   if (noise_temperature != -1 && !(noise_temperature >= 0 && noise_temperature <= 1))
     complaints.push_back("noise-temperature must be -1 (the model's default) or 0 to 1");
   if (!(eta >= 0 && eta <= 1)) complaints.push_back("eta must be 0 to 1");
+  if (!(guidance_start >= 0 && guidance_start <= 1))
+    complaints.push_back("guidance-start must be 0 to 1");
+  if (!(guidance_stop >= 0 && guidance_stop <= 1))
+    complaints.push_back("guidance-stop must be 0 to 1");
+  if (cache_interval < 1) complaints.push_back("cache-interval must be 1 (off) or more");
   return complaints;
 }
 

@@ -26,6 +26,12 @@ struct UpscaleSettings {
   double noise_temperature = -1;  ///< -1: the model's default; 0 .. 1, scales the start latent
   SchedulerKind scheduler = SchedulerKind::model;
   double eta = 0;  ///< 0 .. 1, DDIM's share of fresh noise in every step
+  /// The part of the steps that is guided, as fractions (Kynkaanniemi et al. 2024); the others see
+  /// the prompt only.
+  double guidance_start = 0, guidance_stop = 1;
+  /// DeepCache (Ma et al. 2023): every how many steps the deep layers are computed, and the branch
+  /// that leads past them: 3 for each level of the UNet, from the outermost. 1: all layers always.
+  unsigned cache_interval = 1, cache_branch_id = 0;
   TemporalMode temporal = TemporalMode::fixed;
   bool safety_check = true;
 

@@ -17,7 +17,8 @@ inline auto picture_cases() {
                       "pipe_16x16_g9_n100", "pipe_20x24_g1_n100", "pipe_20x24_g9_s20",
                       "pipe_16x16_g9_s75_default", "pipe_16x16_num2", "pipe_16x16_n0",
                       "pipe_16x16_n350_s1", "pipe_16x16_euler", "pipe_16x16_dpmpp",
-                      "pipe_16x16_pndm", "pipe_16x16_lms", "pipe_16x16_eta"),
+                      "pipe_16x16_pndm", "pipe_16x16_lms", "pipe_16x16_eta", "pipe_8x8_cache",
+                      "pipe_8x8_cache_inner", "pipe_8x8_interval"),
       testing::Values(1, 2));
 }
 inline std::string picture_case_name(const testing::TestParamInfo<PictureCase> &info) {

@@ -46,6 +46,10 @@ Frame upscale_png(const nlohmann::json &entry, int threads) {
   set("up", "guidance-scale", entry.at("guidance_scale").get<double>());
   set("up", "noise-level", entry.at("noise_level").get<gint>());
   set("up", "eta", entry.value("eta", 0.0));
+  set("up", "guidance-start", entry.value("guidance_start", 0.0));
+  set("up", "guidance-stop", entry.value("guidance_stop", 1.0));
+  set("up", "cache-interval", entry.value("cache_interval", 1U));
+  set("up", "cache-branch-id", entry.value("cache_branch_id", 0U));
   set("up", "n-threads", threads);
   GstElement *element = gst_bin_get_by_name(GST_BIN(pipeline), "up");
   gst_util_set_object_arg(G_OBJECT(element), "scheduler",

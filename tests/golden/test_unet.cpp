@@ -71,6 +71,28 @@ TEST(UNetGuidance, EqualsTwoEvaluations) {
                  std::to_string(i));
 }
 
+/// What the deep layers made of an input is all that the outer ones need of them.
+TEST(UNetBranches, EachGivesTheWholeNetworksResultFromItsOwnDeepFeatures) {
+  const auto tensors = golden_tensors(golden_case("unet_17x23_odd").at("file"));
+  const torch::NoGradGuard no_grad;
+  const auto unet =
+      load_network<UNet2DConditionModel>("tiny-upscaler/unet", {"float32", "", torch::kFloat, 1});
+  const auto sample = tensors.at("sample"), text = tensors.at("encoder_hidden_states");
+  const auto times = torch::full({sample.size(0)}, 500.0f);
+  const auto level = torch::full({sample.size(0)}, 20, torch::kLong);
+  const auto whole = unet->forward(sample, times, {text, {}}, level);
+  const auto other = unet->forward(2 * sample, times, {text, {}}, level);
+  ASSERT_GE(unet->deep_branches(), 9);
+  for (int64_t branch = 0; branch < unet->deep_branches(); ++branch) {
+    DeepFeatures deep{branch, {}};
+    EXPECT_TRUE(unet->forward_past(deep, sample, times, {text, {}}, level).equal(whole)) << branch;
+    ASSERT_TRUE(deep.value.defined()) << branch;
+    EXPECT_TRUE(unet->forward_past(deep, sample, times, {text, {}}, level).equal(whole)) << branch;
+    const auto mixed = unet->forward_past(deep, 2 * sample, times, {text, {}}, level);
+    EXPECT_GT((mixed - other).abs().max().item<double>(), 1e-4) << "without what is deep";
+  }
+}
+
 class UNetStagesGolden : public testing::TestWithParam<NetworkRun> {};
 
 TEST_P(UNetStagesGolden, EachModuleGivesWhatItGivesInDiffusers) {

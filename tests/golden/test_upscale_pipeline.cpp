@@ -57,8 +57,15 @@ PipelineRequest make_request(const nlohmann::json &entry) {
                                  entry.at("num_images_per_prompt"));
   request.prompt = entry.at("prompt");
   if (!entry.at("negative_prompt").is_null()) request.negative_prompt = entry["negative_prompt"];
-  request.settings = {entry.at("num_inference_steps"), entry.at("guidance_scale"),
-                      entry.at("noise_level"), 1.0, entry.value("eta", 0.0)};
+  request.settings = {entry.at("num_inference_steps"),
+                      entry.at("guidance_scale"),
+                      entry.at("noise_level"),
+                      /*noise_temperature=*/1.0,
+                      entry.value("eta", 0.0),
+                      entry.value("guidance_start", 0.0),
+                      entry.value("guidance_stop", 1.0),
+                      entry.value("cache_interval", 1U),
+                      entry.value("cache_branch_id", 0U)};
   request.scheduler = scheduler_kind(entry.at("scheduler"));
   return request;
 }

@@ -287,6 +287,94 @@ TEST(DiffusionModel, SettingsThatTheModelCannotDoAreReplacedAndNoted) {
   EXPECT_THROW(fixture.model.check_safety(picture(4, 4)), Error);
 }
 
+TEST(DiffusionModel, AnIntervalOfTheStepsIsGuided) {
+  Fixture fixture;
+  UpscaleSettings settings;
+  settings.prompt = "a cat";
+  settings.guidance_scale = 9;
+  settings.steps = 10;
+  const auto batches = [&] {
+    std::vector<int64_t> seen;
+    Progress progress([&](double, const std::string &) {
+      if (fixture.unet->calls > int(seen.size())) seen.push_back(fixture.unet->last_batch);
+    });
+    fixture.unet->calls = 0;
+    fixture.model.upscale(picture(8, 8), {0, 0, 8, 8}, settings, {}, {}, progress);
+    return seen;
+  };
+  EXPECT_EQ(batches(), std::vector<int64_t>(10, 2));
+  settings.guidance_start = 0.25;
+  settings.guidance_stop = 0.7;
+  EXPECT_EQ(batches(), (std::vector<int64_t>{1, 1, 2, 2, 2, 2, 2, 1, 1, 1}));
+  EXPECT_TRUE(fixture.model.resolve(settings).notes.empty());
+  settings.guidance_start = 0.7;
+  EXPECT_EQ(fixture.model.resolve(settings).notes.size(), 1U);
+  EXPECT_EQ(batches(), std::vector<int64_t>(10, 2)) << "all, where the interval is none";
+  settings.guidance_start = -0.1;
+  settings.guidance_stop = 1.1;
+  EXPECT_EQ(settings.validate().size(), 2U);
+}
+
+/// Adds one for each evaluation of its deep layers.
+class CountingDenoiser : public SmallDenoiser {
+ public:
+  torch::Tensor forward_past(DeepFeatures &deep, const torch::Tensor &sample,
+                             const torch::Tensor &timesteps, const TextEmbeddings &text,
+                             const torch::Tensor &class_labels) override {
+    if (!deep.value.defined()) {
+      deep.value = torch::full({1}, sample.size(0));
+      ++deep_calls;
+    }
+    EXPECT_EQ(deep.value.item<int64_t>(), sample.size(0)) << "another batch's";
+    branch = deep.branch;
+    return forward(sample, timesteps, text, class_labels);
+  }
+  int64_t deep_branches() const override { return 6; }
+
+  int deep_calls = 0;
+  int64_t branch = -1;
+};
+
+TEST(DiffusionModel, DeepLayersAreComputedInEveryNthStepOfEachTile) {
+  Fixture fixture(/*bounded=*/false);
+  auto parts = fixture.components(false);
+  const auto unet = std::make_shared<CountingDenoiser>();
+  parts.unet = unet;
+  DiffusionModel model({"small", "cpu", "float32", {3, 1.0, 20, 1.0}, 350, 1000}, parts);
+  UpscaleSettings settings;
+  settings.steps = 10;
+  settings.prompt = "a cat";
+  const auto deep_calls = [&](const Frame &frame, const Limits &limits = {}) {
+    unet->deep_calls = 0;
+    Progress progress;
+    model.upscale(frame, {0, 0, frame.width, frame.height}, settings, {}, limits, progress);
+    return unet->deep_calls;
+  };
+  EXPECT_EQ(deep_calls(picture(8, 8)), 0) << "off";
+  settings.cache_interval = 3;
+  settings.cache_branch_id = 4;
+  EXPECT_EQ(deep_calls(picture(8, 8)), 4);
+  EXPECT_EQ(unet->branch, 4);
+  unet->calls = 0;
+  const int of_tiles = deep_calls(picture(96, 32), tiles(32));
+  EXPECT_GE(of_tiles, 3 * 4);
+  EXPECT_EQ(of_tiles, unet->calls / 10 * 4) << "four of each tile's ten";
+  settings.guidance_scale = 9;
+  settings.guidance_start = 0.2;
+  EXPECT_EQ(deep_calls(picture(8, 8)), 5) << "and where guidance starts";
+
+  EXPECT_TRUE(model.resolve(settings).notes.empty());
+  settings.cache_interval = 11;
+  EXPECT_EQ(model.resolve(settings).cache_interval, 10U);
+  EXPECT_EQ(model.resolve(settings).notes.size(), 1U);
+  settings.cache_interval = 2;
+  settings.cache_branch_id = 6;
+  EXPECT_EQ(model.resolve(settings).cache_branch_id, 5U);
+  EXPECT_EQ(model.resolve(settings).notes.size(), 1U);
+  EXPECT_EQ(fixture.model.resolve(settings).notes.size(), 1U) << "has no deep layers";
+  EXPECT_EQ(fixture.model.resolve(settings).cache_interval, 1U);
+}
+
 TEST(DiffusionModel, WhatIsCutOffAPromptIsNotedWithoutItsText) {
   Fixture fixture;
   auto parts = fixture.components(true);

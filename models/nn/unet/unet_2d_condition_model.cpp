@@ -9,6 +9,8 @@ namespace {
 constexpr size_t cached_times = 100;
 /// The prompts of the sessions that share the network.
 constexpr size_t cached_texts = 4;
+/// As the Python package of DeepCache counts its branches.
+constexpr int64_t branches_per_level = 3;
 
 int64_t time_channels(const UNet2DConditionConfig &config) {
   return 4 * config.block_out_channels.front();
@@ -132,6 +134,24 @@ torch::Tensor UNet2DConditionModel::forward(const torch::Tensor &sample,
                                             const torch::Tensor &timesteps,
                                             const TextEmbeddings &text,
                                             const torch::Tensor &class_labels) {
+  return evaluate(nullptr, sample, timesteps, text, class_labels);
+}
+
+torch::Tensor UNet2DConditionModel::forward_past(DeepFeatures &deep, const torch::Tensor &sample,
+                                                 const torch::Tensor &timesteps,
+                                                 const TextEmbeddings &text,
+                                                 const torch::Tensor &class_labels) {
+  return evaluate(&deep, sample, timesteps, text, class_labels);
+}
+
+int64_t UNet2DConditionModel::deep_branches() const {
+  return branches_per_level * int64_t(down_blocks_.size());
+}
+
+torch::Tensor UNet2DConditionModel::evaluate(DeepFeatures *deep, const torch::Tensor &sample,
+                                             const torch::Tensor &timesteps,
+                                             const TextEmbeddings &text,
+                                             const torch::Tensor &class_labels) {
   check_input(sample, timesteps, text, class_labels);
   std::vector<torch::Tensor> time_key{timesteps};
   if (class_embedding_.defined()) time_key.push_back(class_labels);
@@ -148,12 +168,47 @@ torch::Tensor UNet2DConditionModel::forward(const torch::Tensor &sample,
   if (config_.center_input_sample) x = 2 * x - 1;
   x = conv_in_(x);
   std::vector<torch::Tensor> skips{x};
-  for (const auto &block : down_blocks_) x = block(x, conditions, skips);
-  x = (*mid_block_)(x, conditions);
-  for (const auto &block : up_blocks_) x = block(x, conditions, skips);
+  x = run_blocks(std::move(x), conditions, skips, deep);
   x = conv_out_(conv_norm_out_.silu(x));
   OutputObserver::report("out", x);
   return x.to(sample.scalar_type());
+}
+
+torch::Tensor UNet2DConditionModel::run_blocks(torch::Tensor x, const UNetConditions &conditions,
+                                               std::vector<torch::Tensor> &skips,
+                                               DeepFeatures *deep) const {
+  const auto run_down = [&](const UNetDownBlock2D &block, size_t from) {
+    x = block.run_layers(std::move(x), conditions, skips, from, block.layers());
+    x = block.downsample(std::move(x), skips);
+  };
+  const auto run_up = [&](const UNetUpBlock2D &block, size_t from) {
+    x = block.run_layers(std::move(x), conditions, skips, from, block.layers());
+    x = block.upsample(std::move(x), skips);
+  };
+  // The layers outside of a branch come first and last; the deep ones between them may be known.
+  const int64_t branch = deep ? deep->branch : 0;
+  const auto level = size_t(branch / branches_per_level);
+  const size_t last_level = down_blocks_.size() - 1;
+  const UNetDownBlock2D &down = down_blocks_.at(level);
+  const UNetUpBlock2D &up = up_blocks_[last_level - level];
+  const size_t outer = std::min(size_t(branch % branches_per_level), down.layers());
+  const size_t inner_up = up.layers() - 1 - outer;
+
+  for (size_t i = 0; i < level; ++i) run_down(down_blocks_[i], 0);
+  x = down.run_layers(std::move(x), conditions, skips, 0, outer);
+  if (deep && deep->value.defined()) {
+    x = deep->value;
+  } else {
+    run_down(down, outer);
+    for (size_t i = level + 1; i <= last_level; ++i) run_down(down_blocks_[i], 0);
+    x = (*mid_block_)(x, conditions);
+    for (size_t i = 0; i < last_level - level; ++i) run_up(up_blocks_[i], 0);
+    x = up.run_layers(std::move(x), conditions, skips, 0, inner_up);
+    if (deep) deep->value = x;
+  }
+  run_up(up, inner_up);
+  for (size_t i = last_level - level + 1; i <= last_level; ++i) run_up(up_blocks_[i], 0);
+  return x;
 }
 
 }  // namespace livepeer

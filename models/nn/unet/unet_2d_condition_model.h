@@ -18,10 +18,20 @@ class UNet2DConditionModel : public Denoiser {
   /// returns the type of `sample`. Throws Error{settings} for inputs that do not fit.
   torch::Tensor forward(const torch::Tensor &sample, const torch::Tensor &timesteps,
                         const TextEmbeddings &text, const torch::Tensor &class_labels) override;
+  /// Throws std::out_of_range for a branch that there is not.
+  torch::Tensor forward_past(DeepFeatures &deep, const torch::Tensor &sample,
+                             const torch::Tensor &timesteps, const TextEmbeddings &text,
+                             const torch::Tensor &class_labels) override;
+  int64_t deep_branches() const override;
   int64_t in_channels() const override { return config_.in_channels; }
   std::optional<int64_t> receptive_radius() const override { return std::nullopt; }
 
  private:
+  torch::Tensor evaluate(DeepFeatures *deep, const torch::Tensor &sample,
+                         const torch::Tensor &timesteps, const TextEmbeddings &text,
+                         const torch::Tensor &class_labels);
+  torch::Tensor run_blocks(torch::Tensor x, const UNetConditions &conditions,
+                           std::vector<torch::Tensor> &skips, DeepFeatures *deep) const;
   void check_input(const torch::Tensor &sample, const torch::Tensor &timesteps,
                    const TextEmbeddings &text, const torch::Tensor &class_labels) const;
   torch::Tensor embed_time(const torch::Tensor &timesteps, const torch::Tensor &class_labels) const;

@@ -27,13 +27,19 @@ UNetDownBlock2D::UNetDownBlock2D(const ParameterScope &scope, int64_t in, int64_
     downsampler_.emplace(scope / "downsamplers.0.conv", out, out, 3, 2, *downsample_padding);
 }
 
-torch::Tensor UNetDownBlock2D::operator()(torch::Tensor x, const UNetConditions &conditions,
-                                          std::vector<torch::Tensor> &skips) const {
-  for (size_t i = 0; i < resnets_.size(); ++i) {
+torch::Tensor UNetDownBlock2D::run_layers(torch::Tensor x, const UNetConditions &conditions,
+                                          std::vector<torch::Tensor> &skips, size_t from,
+                                          size_t to) const {
+  for (size_t i = from; i < to; ++i) {
     x = resnets_[i](std::move(x), &conditions.time);
     if (!attentions_.empty()) x = attentions_[i](x, conditions.text);
     skips.push_back(x);
   }
+  return x;
+}
+
+torch::Tensor UNetDownBlock2D::downsample(torch::Tensor x,
+                                          std::vector<torch::Tensor> &skips) const {
   if (downsampler_) {
     // Padding 0 stands for one row and column on the far sides only.
     x = (*downsampler_)(downsampler_->padding == 0 ? at::constant_pad_nd(x, {0, 1, 0, 1}) : x);
@@ -74,14 +80,20 @@ UNetUpBlock2D::UNetUpBlock2D(const ParameterScope &scope, int64_t in, int64_t ou
   if (upsample) upsampler_.emplace(scope / "upsamplers.0", out);
 }
 
-torch::Tensor UNetUpBlock2D::operator()(torch::Tensor x, const UNetConditions &conditions,
-                                        std::vector<torch::Tensor> &skips) const {
-  for (size_t i = 0; i < resnets_.size(); ++i) {
+torch::Tensor UNetUpBlock2D::run_layers(torch::Tensor x, const UNetConditions &conditions,
+                                        std::vector<torch::Tensor> &skips, size_t from,
+                                        size_t to) const {
+  for (size_t i = from; i < to; ++i) {
     x = join_channels(x, repeat_samples(skips.back(), x.size(0)));
     skips.pop_back();
     x = resnets_[i](std::move(x), &conditions.time);
     if (!attentions_.empty()) x = attentions_[i](x, conditions.text);
   }
+  return x;
+}
+
+torch::Tensor UNetUpBlock2D::upsample(torch::Tensor x,
+                                      const std::vector<torch::Tensor> &skips) const {
   if (upsampler_) {
     const auto &skip = skips.back();
     x = (*upsampler_)(x, skip.size(2), skip.size(3));

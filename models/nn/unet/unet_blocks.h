@@ -30,9 +30,12 @@ class UNetDownBlock2D {
   /// `downsample_padding`: of the closing stride-2 convolution; nullopt: the last block has none.
   UNetDownBlock2D(const ParameterScope &scope, int64_t in, int64_t out, const UNetBlockShape &shape,
                   std::optional<int64_t> downsample_padding);
-  /// Appends what the up block takes over to `skips`.
-  torch::Tensor operator()(torch::Tensor x, const UNetConditions &conditions,
-                           std::vector<torch::Tensor> &skips) const;
+  size_t layers() const { return resnets_.size(); }
+  /// Both parts append what the up block takes over to `skips`. Layers `from` to before `to`:
+  torch::Tensor run_layers(torch::Tensor x, const UNetConditions &conditions,
+                           std::vector<torch::Tensor> &skips, size_t from, size_t to) const;
+  /// What is behind the layers.
+  torch::Tensor downsample(torch::Tensor x, std::vector<torch::Tensor> &skips) const;
 
  private:
   std::string path_, downsampler_path_;
@@ -62,10 +65,12 @@ class UNetUpBlock2D {
   UNetUpBlock2D(const ParameterScope &scope, int64_t in, int64_t out,
                 const std::vector<int64_t> &skip_channels, const UNetBlockShape &shape,
                 bool upsample);
-  /// Takes its skips from the end of `skips`, and enlarges to the size of the one that is then
-  /// last.
-  torch::Tensor operator()(torch::Tensor x, const UNetConditions &conditions,
-                           std::vector<torch::Tensor> &skips) const;
+  size_t layers() const { return resnets_.size(); }
+  /// Layers `from` to before `to`, which take their skips from the end of `skips`.
+  torch::Tensor run_layers(torch::Tensor x, const UNetConditions &conditions,
+                           std::vector<torch::Tensor> &skips, size_t from, size_t to) const;
+  /// What is behind the layers: enlarges to the size of the last of `skips`.
+  torch::Tensor upsample(torch::Tensor x, const std::vector<torch::Tensor> &skips) const;
 
  private:
   std::string path_;

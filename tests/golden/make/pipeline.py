@@ -2,10 +2,12 @@
 
 import contextlib
 import hashlib
+import itertools
 
 import diffusers
 import numpy
 import torch
+from DeepCache import DeepCacheSDHelper
 from diffusers import StableDiffusionUpscalePipeline
 from diffusers.image_processor import VaeImageProcessor
 from diffusers.pipelines.stable_diffusion import pipeline_stable_diffusion_upscale
@@ -44,8 +46,17 @@ PIPELINE_CASES = [
     ("pipe_16x16_pndm", (16, 16), WHITE_CAT, None, 9.0, 20, 5, 1, "PNDM"),
     ("pipe_16x16_lms", (16, 16), WHITE_CAT, None, 9.0, 20, 5, 1, "LMSDiscrete"),
     ("pipe_16x16_eta", (16, 16), WHITE_CAT, None, 9.0, 20, 5, 1, "DDIM"),
+    ("pipe_8x8_cache", (8, 8), WHITE_CAT, None, 9.0, 20, 5, 1, "DDIM"),
+    ("pipe_8x8_cache_inner", (8, 8), WHITE_CAT, None, 9.0, 20, 7, 1, "PNDM"),
+    ("pipe_8x8_interval", (8, 8), WHITE_CAT, None, 9.0, 20, 7, 1, "DDIM"),
 ]
-ETA = {"pipe_16x16_eta": 0.6}
+# What only some cases are called with.
+EXTRA = {
+    "pipe_16x16_eta": {"eta": 0.6},
+    "pipe_8x8_cache": {"cache_interval": 2, "cache_branch_id": 0},
+    "pipe_8x8_cache_inner": {"cache_interval": 3, "cache_branch_id": 4},
+    "pipe_8x8_interval": {"guidance_start": 0.2, "guidance_stop": 0.7},
+}
 FIRST_SEED = 1001
 # The cases whose every step is kept.
 IN_DETAIL = ["pipe_16x16_g9_n20", "pipe_20x24_g9_n20_neg", "pipe_16x16_g1_n20"]
@@ -103,17 +114,56 @@ def observe(module, seen):
     return module.register_forward_hook(keep, with_kwargs=True)
 
 
+@contextlib.contextmanager
+def deep_cache(pipe, cache_interval=1, cache_branch_id=0, **_):
+    """The deep layers computed in some steps only, by the package of the paper's authors."""
+    if cache_interval == 1:
+        yield
+        return
+    helper = DeepCacheSDHelper(pipe)
+    helper.set_params(cache_interval, cache_branch_id)
+    helper.enable()
+    try:
+        yield
+    finally:
+        helper.disable()
+
+
+@contextlib.contextmanager
+def guidance_interval(pipe, guidance_start=0, guidance_stop=1, **_):
+    """Guides a part of the steps only, which this pipeline cannot be asked for: in the others the
+    unconditional half of the prediction is made equal to the conditional one."""
+    count = itertools.count()
+
+    def equalize(module, args, output):
+        steps = len(pipe.scheduler.timesteps)
+        if int(guidance_start * steps) <= next(count) < int(guidance_stop * steps):
+            return output
+        return (output[0].chunk(2)[1].repeat(2, 1, 1, 1),)
+
+    hook = pipe.unet.register_forward_hook(equalize)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
 def pipeline_case(record, pipe, number, case):
     name, size, prompt, negative, guidance, level, steps, count, scheduler = case
     pipe.scheduler = getattr(diffusers, f"{scheduler}Scheduler").from_config(pipe.scheduler.config)
     png, picture = record.picture(f"{name}_in", lambda: draw_picture(name, *size))
+    extra = EXTRA.get(name, {})
     draws, unet_calls, decoder_calls, latents, embeddings = [], [], [], [], []
     hooks = [
         observe(pipe.unet, unet_calls),
         observe(pipe.vae.decoder, decoder_calls),
         pipe.text_encoder.register_forward_hook(lambda *call: embeddings.append(call[2][0])),
     ]
-    with float32_noise(draws):
+    with (
+        float32_noise(draws),
+        deep_cache(pipe, **extra),
+        guidance_interval(pipe, **extra),
+    ):
         images = pipe(
             prompt,
             image=picture,
@@ -122,7 +172,7 @@ def pipeline_case(record, pipe, number, case):
             noise_level=level,
             num_inference_steps=steps,
             num_images_per_prompt=count,
-            eta=ETA.get(name, 0.0),
+            eta=extra.get("eta", 0.0),
             generator=torch.Generator().manual_seed(FIRST_SEED + number),
             callback=lambda step, timestep, values: latents.append(values),
         ).images
@@ -153,7 +203,7 @@ def pipeline_case(record, pipe, number, case):
             noise_level=level,
             num_inference_steps=steps,
             num_images_per_prompt=count,
-            **({"eta": ETA[name]} if name in ETA else {}),
+            **extra,
             seed=FIRST_SEED + number,
             scheduler=type(pipe.scheduler).__name__,
             input_png=png,
