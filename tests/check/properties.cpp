@@ -1,7 +1,11 @@
 // Sections B, factory and documentation, and C, properties.
+#include <glib/gstdio.h>
 #include <gst/controller/controller.h>
 
 #include <cstring>
+#include <map>
+#include <set>
+#include <string>
 #include <thread>
 
 #include "support.h"
@@ -98,6 +102,53 @@ POINT(B3_B6_C1_names_defaults_flags_and_words) {
     if (G_IS_PARAM_SPEC_ENUM(spec))
       fail_unless(gst_type_is_plugin_api(spec->value_type, nullptr), "%s", agreed.name);
   }
+  gst_object_unref(element);
+}
+
+POINT(C9_presets_are_listed_and_set_what_they_name) {
+  // Presets of the user's, which a case below saves, would hide those of the project.
+  const std::string saved =
+      std::string(g_get_user_data_dir()) + "/gstreamer-1.0/presets/GstLivepeerUpscale.prs";
+  g_remove(saved.c_str());
+  GstElement *element = gst_element_factory_make("livepeerupscale", nullptr);
+  GstPreset *preset = GST_PRESET(element);
+  const std::map<std::string, guint> steps = {
+      {"archive", 50}, {"balanced", 20}, {"live", 1}, {"reference", 75}};
+  gchar **names = gst_preset_get_preset_names(preset);
+  std::set<std::string> listed;
+  for (gchar **name = names; *name; ++name) listed.insert(*name);
+  g_strfreev(names);
+  GKeyFile *file = g_key_file_new();
+  const std::string path = std::string(g_getenv("GST_PRESET_PATH")) + "/GstLivepeerUpscale.prs";
+  fail_unless(g_key_file_load_from_file(file, path.c_str(), G_KEY_FILE_NONE, nullptr));
+  for (const auto &[name, count] : steps) {
+    fail_unless(listed.erase(name) == 1, "%s is not listed", name.c_str());
+    fail_unless(gst_preset_load_preset(preset, name.c_str()), "%s", name.c_str());
+    guint value = 0;
+    g_object_get(element, "steps", &value, nullptr);
+    fail_unless_equals_int(int(value), int(count));
+    // GstPreset passes over keys and values that it does not understand.
+    gchar **keys = g_key_file_get_keys(file, name.c_str(), nullptr, nullptr);
+    for (gchar **key = keys; *key; ++key) {
+      if (g_str_has_prefix(*key, "_meta/")) continue;
+      GParamSpec *spec = g_object_class_find_property(G_OBJECT_GET_CLASS(element), *key);
+      fail_unless(spec != nullptr, "%s: %s", name.c_str(), *key);
+      GValue wanted = G_VALUE_INIT, is = G_VALUE_INIT;
+      g_value_init(&wanted, spec->value_type);
+      g_value_init(&is, spec->value_type);
+      gchar *text = g_key_file_get_string(file, name.c_str(), *key, nullptr);
+      fail_unless(gst_value_deserialize(&wanted, text), "%s: %s=%s", name.c_str(), *key, text);
+      g_object_get_property(G_OBJECT(element), *key, &is);
+      fail_unless(g_param_values_cmp(spec, &is, &wanted) == 0, "%s: %s", name.c_str(), *key);
+      g_free(text);
+      g_value_unset(&wanted);
+      g_value_unset(&is);
+    }
+    g_strfreev(keys);
+  }
+  fail_unless(listed.empty());
+  fail_if(gst_preset_load_preset(preset, "none such"));
+  g_key_file_unref(file);
   gst_object_unref(element);
 }
 
