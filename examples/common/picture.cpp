@@ -22,13 +22,49 @@ using Transform = std::unique_ptr<void, decltype(&cmsDeleteTransform)>;
   throw std::runtime_error(words);
 }
 
-Loader load(std::string_view file) {
+constexpr size_t kPiece = 64 * 1024;
+
+/// Whether a size that a decoder found is taken.
+struct SizeCheck {
+  const DecodeWatch &watch;
+  bool refused = false;
+
+  void look(int width, int height) {
+    refused = refused || (watch.takes_size && !watch.takes_size(width, height));
+  }
+};
+
+/// No decoder makes a picture of no size, but for those of BMP and WebP, which do not ask.
+void size_prepared(GdkPixbufLoader *loader, int width, int height, gpointer data) {
+  auto *check = static_cast<SizeCheck *>(data);
+  check->look(width, height);
+  if (check->refused) gdk_pixbuf_loader_set_size(loader, 0, 0);
+}
+
+bool write(GdkPixbufLoader *loader, std::string_view piece, GError **error) {
+  return gdk_pixbuf_loader_write(loader, reinterpret_cast<const guchar *>(piece.data()),
+                                 piece.size(), error);
+}
+
+Loader load(std::string_view file, const DecodeWatch &watch) {
   Loader loader(gdk_pixbuf_loader_new(), g_object_unref);
+  SizeCheck check{watch};
+  const gulong handler =
+      g_signal_connect(loader.get(), "size-prepared", G_CALLBACK(size_prepared), &check);
   GError *error = nullptr;
-  const bool written = gdk_pixbuf_loader_write(
-      loader.get(), reinterpret_cast<const guchar *>(file.data()), file.size(), &error);
+  bool goes_on = true, written = true;
+  for (; written && !file.empty(); file.remove_prefix(std::min(file.size(), kPiece))) {
+    goes_on = !check.refused && (!watch.goes_on || watch.goes_on());
+    written = goes_on && write(loader.get(), file.substr(0, kPiece), &error);
+  }
   // It has to be closed in any case, and a second error may not be written over the first.
   const bool closed = gdk_pixbuf_loader_close(loader.get(), written ? &error : nullptr);
+  g_signal_handler_disconnect(loader.get(), handler);
+  if (GdkPixbuf *pixbuf = gdk_pixbuf_loader_get_pixbuf(loader.get()))
+    check.look(gdk_pixbuf_get_width(pixbuf), gdk_pixbuf_get_height(pixbuf));
+  if (check.refused || !goes_on) g_clear_error(&error);
+  if (check.refused) throw std::runtime_error("it has another size than expected");
+  if (!goes_on) throw std::runtime_error("it was not to be decoded to its end");
   if (!written || !closed) refuse(error);
   return loader;
 }
@@ -81,8 +117,8 @@ void convert_to_srgb(Picture &picture, const guchar *icc, size_t size) {
 
 }  // namespace
 
-Picture decode_picture(std::string_view file) {
-  const Loader loader = load(file);
+Picture decode_picture(std::string_view file, const DecodeWatch &watch) {
+  const Loader loader = load(file, watch);
   GdkPixbuf *pixbuf = gdk_pixbuf_loader_get_pixbuf(loader.get());
   if (!pixbuf) refuse(nullptr);
   Picture picture = copy(pixbuf);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -16,11 +17,18 @@ struct Picture {
   size_t stride() const { return (size_t(width) * 3 + 3) / 4 * 4; }
 };
 
+/// What is asked while a file is being decoded. Where either says no, decoding ends with an error.
+struct DecodeWatch {
+  std::function<bool(int width, int height)> takes_size;  ///< before there is room for pixels, if
+                                                          ///< the decoder can still be stopped then
+  std::function<bool()> goes_on;                          ///< before each piece of the file
+};
+
 /// Decodes a picture file of any kind that gdk-pixbuf has a loader for: of an animation the first
 /// frame, CMYK and 16 bits as 8-bit RGB, transparent pixels with the colour that is stored. Where
 /// an ICC profile says that the numbers are not sRGB's, they are made so; a profile that cannot be
-/// used is passed over. Throws std::runtime_error with a sentence about the file. The size is not
-/// limited: look at it before.
-Picture decode_picture(std::string_view file);
+/// used is passed over. Throws std::runtime_error with a sentence about the file. Neither size nor
+/// time is limited but by `watch`: look at the file before.
+Picture decode_picture(std::string_view file, const DecodeWatch &watch = {});
 
 }  // namespace livepeer_examples

@@ -45,20 +45,40 @@ bool is_start_of_frame(uint32_t marker) {
   return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
 }
 
-Size jpeg_size(std::string_view file) {
-  const Reader reader(file, Order::big);
-  size_t at = 2;
+constexpr uint32_t kStartOfScan = 0xda, kEndOfImage = 0xd9;
+
+/// The next marker of a JPEG that has a segment, which `at` then is at. Throws at the file's end.
+uint32_t next_marker(const Reader &reader, std::string_view file, size_t &at) {
   for (;;) {
-    at = file.find('\xff', at);
-    if (at == std::string_view::npos) return {0, 0};
+    at = std::min(file.find('\xff', at), file.size());
     while (reader.number(at, 1) == 0xff) at++;
     const uint32_t marker = reader.number(at++, 1);
-    if (marker == 0 || marker == 1 || (marker >= 0xd0 && marker <= 0xd8)) continue;
-    if (is_start_of_frame(marker)) return {reader.number(at + 5, 2), reader.number(at + 3, 2)};
-    constexpr uint32_t start_of_scan = 0xda, end_of_image = 0xd9;
-    if (marker == start_of_scan || marker == end_of_image) return {0, 0};
-    at += reader.number(at, 2);
+    const bool stands_alone = marker <= 1 || (marker >= 0xd0 && marker <= 0xd8);
+    if (!stands_alone) return marker;
   }
+}
+
+Size jpeg_size(std::string_view file) {
+  const Reader reader(file, Order::big);
+  for (size_t at = 2;; at += reader.number(at, 2)) {
+    const uint32_t marker = next_marker(reader, file, at);
+    if (is_start_of_frame(marker)) return {reader.number(at + 5, 2), reader.number(at + 3, 2)};
+    if (marker == kStartOfScan || marker == kEndOfImage) return {0, 0};
+  }
+}
+
+int number_of_scans(std::string_view file) {
+  const Reader reader(file, Order::big);
+  int scans = 0;
+  try {
+    for (size_t at = 2;; at += reader.number(at, 2)) {
+      const uint32_t marker = next_marker(reader, file, at);
+      if (marker == kEndOfImage) break;
+      if (marker == kStartOfScan) scans++;
+    }
+  } catch (const std::out_of_range &) {
+  }
+  return scans;
 }
 
 Size gif_size(std::string_view file) {
@@ -86,20 +106,29 @@ Size bmp_size(std::string_view file) {
 
 Size tiff_size(std::string_view file) {
   const Reader reader(file, file[0] == 'I' ? Order::little : Order::big);
-  constexpr uint32_t image_width = 256, image_length = 257, samples_per_pixel = 277;
-  constexpr uint32_t short_type = 3, most_samples = 5;  // CMYK and alpha
+  constexpr uint32_t image_width = 256, image_length = 257, samples_per_pixel = 277,
+                     tile_width = 322, tile_length = 323;
+  constexpr uint32_t short_type = 3, long_type = 4;
+  constexpr uint32_t most_samples = 5;  // CMYK and alpha
+  constexpr uint32_t most_tile = 4096;  // a side: the decoder has room for a whole one
   const size_t directory = reader.number(4, 4);
   const uint32_t entries = reader.number(directory, 2);
   Size size = {0, 0};
   for (size_t i = 0; i < entries; i++) {
     const size_t entry = directory + 2 + 12 * i;
-    const uint32_t tag = reader.number(entry, 2);
-    const uint32_t value =
-        reader.number(entry + 8, reader.number(entry + 2, 2) == short_type ? 2 : 4);
+    const uint32_t tag = reader.number(entry, 2), type = reader.number(entry + 2, 2);
+    const bool is_side = tag == image_width || tag == image_length;
+    const bool is_tile = tag == tile_width || tag == tile_length;
+    if (!is_side && !is_tile && tag != samples_per_pixel) continue;
+    // Decoders take other types, too, which no program writes.
+    if ((type != short_type && type != long_type) || reader.number(entry + 4, 4) != 1)
+      return {0, 0};
+    const uint32_t value = reader.number(entry + 8, type == short_type ? 2 : 4);
+    if (tag == samples_per_pixel && value > most_samples) return {0, 0};
+    if (is_tile && value > most_tile) return {0, 0};
     // Of a repeated tag any may be the one that the decoder believes.
     if (tag == image_width) size.width = std::max(size.width, value);
     if (tag == image_length) size.height = std::max(size.height, value);
-    if (tag == samples_per_pixel && value > most_samples) return {0, 0};
   }
   return size;
 }
@@ -159,17 +188,24 @@ std::string first_gif_frame(std::string_view file) {
   return kept;
 }
 
-/// Without the chunks of an animation: a file that announces one is no PNG to gdk-pixbuf where the
-/// MIME database tells the two apart. What is broken or cut off is left as it is.
-std::string still_png(std::string_view file) {
+/// The chunks that colours are made of. Others may unpack to gigabytes in the decoder, which ends
+/// the program where there is no memory, or call the file an animation, which is no PNG to
+/// gdk-pixbuf where the MIME database tells the two apart. What is broken or cut off is left as it
+/// is.
+std::string bare_png(std::string_view file) {
   constexpr size_t signature = 8, name_at = 4, around_data = 12;
   std::string kept(file.substr(0, signature));
+  bool has_profile = false;  // the decoder unpacks at most 8 MB of one
   try {
     const Reader reader(file, Order::big);
     for (size_t at = signature, length; at < file.size(); at += length) {
       length = around_data + reader.number(at, 4);
       const std::string_view name = file.substr(at + name_at, 4);
-      if (name != "acTL" && name != "fcTL" && name != "fdAT") kept += file.substr(at, length);
+      const bool is_profile = name == "iCCP";
+      const bool is_critical = !name.empty() && name[0] >= 'A' && name[0] <= 'Z';
+      if (is_critical || name == "tRNS" || (is_profile && !has_profile))
+        kept += file.substr(at, length);
+      has_profile = has_profile || is_profile;
     }
   } catch (const std::out_of_range &) {
   }
@@ -201,8 +237,14 @@ BytesPtr single_picture(const PictureHeader &header, std::string_view file) {
   };
   const std::string_view format = header.format;
   if (format == "GIF") return bytes(first_gif_frame(file));
-  if (format == "PNG") return bytes(still_png(file));
+  if (format == "PNG") return bytes(bare_png(file));
   return bytes(file);
+}
+
+void check_scans(const PictureHeader &header, std::string_view file) {
+  constexpr int most = 40;  // of what programs write, the most have 18
+  if (header.format == "JPEG"sv && number_of_scans(file) > most)
+    throw std::runtime_error("it has more than " + std::to_string(most) + " scans");
 }
 
 }  // namespace upscale_server

@@ -19,7 +19,11 @@ struct PictureHeader {
 std::optional<PictureHeader> read_picture_header(std::string_view file);
 
 /// What the decoder gets: the file itself, but of a GIF only the first frame, with its transparent
-/// pixels in the colour that the palette gives them, and a PNG without its animation.
+/// pixels in the colour that the palette gives them, and a PNG without what is not shown.
 BytesPtr single_picture(const PictureHeader &header, std::string_view file);
+
+/// Throws std::runtime_error with a sentence where a JPEG is sent in so many steps, each of which
+/// the decoder shows, that a small file keeps it busy for minutes.
+void check_scans(const PictureHeader &header, std::string_view file);
 
 }  // namespace upscale_server

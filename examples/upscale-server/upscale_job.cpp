@@ -132,16 +132,23 @@ RunningElementPtr UpscaleJob::make_pipeline() const {
   return pipeline;
 }
 
-/// Throws std::runtime_error where the picture cannot be decoded.
+bool UpscaleJob::is_cancelled() const { return gst_bus_have_pending(bus_.get()); }
+
+/// Throws std::runtime_error where the picture cannot be decoded, or was cancelled before it was.
 GstSample *UpscaleJob::decode() const {
   gsize size = 0;
   const auto *data = static_cast<const char *>(g_bytes_get_data(picture_.get(), &size));
-  auto *picture = new Picture(livepeer_examples::decode_picture({data, size}));
+  const std::string_view file(data, size);
+  check_scans(header_, file);
+  const livepeer_examples::DecodeWatch watch = {[this](int width, int height) {
+                                                  return width == int(header_.width) &&
+                                                         height == int(header_.height);
+                                                },
+                                                [this] { return !is_cancelled(); }};
+  auto *picture = new Picture(livepeer_examples::decode_picture(file, watch));
   g_autoptr(GstBuffer) buffer = gst_buffer_new_wrapped_full(
       GstMemoryFlags(0), picture->pixels.data(), picture->pixels.size(), 0, picture->pixels.size(),
       picture, [](gpointer data) { delete static_cast<Picture *>(data); });
-  if (picture->width != int(header_.width) || picture->height != int(header_.height))
-    throw std::runtime_error("it is not as large as its header says");
   g_autoptr(GstCaps) caps = gst_caps_new_simple(
       "video/x-raw", "format", G_TYPE_STRING, "RGB", "width", G_TYPE_INT, picture->width, "height",
       G_TYPE_INT, picture->height, "framerate", GST_TYPE_FRACTION, 0, 1, nullptr);
@@ -189,7 +196,7 @@ JobResult UpscaleJob::run(const Progress &progress) {
     try {
       picture = decode();
     } catch (const std::runtime_error &error) {
-      result.outcome = Outcome::unreadable;
+      result.outcome = is_cancelled() ? Outcome::cancelled : Outcome::unreadable;
       result.message = error.what();
       g_debug("the picture cannot be decoded: %s", error.what());
       return result;

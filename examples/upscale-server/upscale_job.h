@@ -46,6 +46,7 @@ class UpscaleJob {
   Json seed_as_json() const { return request_.seed_as_json(); }
 
  private:
+  bool is_cancelled() const;  ///< only before there is a pipeline, which posts, too
   RunningElementPtr make_pipeline() const;
   GstSample *decode() const;
   void feed(GstElement *pipeline, GstSample *picture) const;
