@@ -1,7 +1,11 @@
 #include "hardware.h"
 
 #include <gio/gio.h>
+#include <signal.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <sstream>
 #include <utility>
 
@@ -46,7 +50,7 @@ void add_value(const Column &column, const std::string &text, Json &gpu) {
       gpu[column.member] = number;
       break;
     case Kind::mebibytes:
-      gpu[column.member] = number * 1024 * 1024;
+      gpu[column.member] = std::clamp<gint64>(number, 0, G_MAXINT64 >> 20) << 20;
       break;
     case Kind::version:
       gpu["major"] = number;
@@ -59,20 +63,21 @@ void add_value(const Column &column, const std::string &text, Json &gpu) {
 
 /// One line of comma-separated values for each GPU.
 Json parse_table(const std::string &table, const Columns &columns) {
-  Json gpus = Json::object();
+  Json::object_t gpus;
   std::istringstream lines(table);
   for (std::string line; std::getline(lines, line);) {
     const std::vector<std::string> values = split(line, ", ");
     if (values.size() != columns.size()) continue;
     Json gpu = Json::object();
     for (size_t i = 0; i < columns.size(); i++) add_value(columns[i], values[i], gpu);
-    gpus[std::to_string(gpus.size())] = std::move(gpu);
+    gpus.emplace_back(std::to_string(gpus.size()), std::move(gpu));  // not looked for before
   }
   return gpus;
 }
 
 constexpr gint64 kFresh = G_USEC_PER_SEC;
 constexpr guint kPatienceSeconds = 5;
+constexpr size_t kMostText = 64 * 1024;  // some hundred bytes for a GPU
 
 }  // namespace
 
@@ -86,11 +91,14 @@ struct Hardware::Table {
   std::vector<Done> waiting;
 };
 
-/// A process and what it says. Owns itself until the process has ended: one that hangs in the
-/// driver may not even die, and then no other is started.
+/// A process, in a group with what it starts, and what it says. Owns itself until the process has
+/// ended: one that hangs in the driver may not even die, and then no other is started.
 struct Hardware::Query {
   Query(Hardware &its_owner, Table &its_table, GSubprocess *its_process)
-      : owner(its_owner), table(its_table), process(its_process) {}
+      : owner(its_owner), table(its_table), process(its_process), group(id_of(process)) {
+    g_input_stream_read_all_async(g_subprocess_get_stdout_pipe(process), text.data(), text.size(),
+                                  G_PRIORITY_DEFAULT, hurry, has_read, this);
+  }
   ~Query() {
     g_object_unref(process);
     g_object_unref(hurry);
@@ -99,33 +107,49 @@ struct Hardware::Query {
   Hardware &owner;
   Table &table;
   GSubprocess *process;
+  const pid_t group;
   GCancellable *hurry = g_cancellable_new();
   guint timer = g_timeout_add_seconds(kPatienceSeconds, time_is_up, this);
+  std::array<char, kMostText + 1> text;
+  gsize size = 0;
+  bool good = false;
+
+  static pid_t id_of(GSubprocess *process) {
+    const char *text = g_subprocess_get_identifier(process);
+    return text ? pid_t(g_ascii_strtoll(text, nullptr, 10)) : 0;  // it has ended already
+  }
+
+  void end_group() const {
+    if (group > 0) kill(-group, SIGKILL);
+  }
 
   static gboolean time_is_up(gpointer data) {
     auto *self = static_cast<Query *>(data);
     self->timer = 0;
     g_warning("nvidia-smi does not answer within %u s", kPatienceSeconds);
     self->owner.process_ = Process::hangs;
-    g_subprocess_force_exit(self->process);
+    self->end_group();
     g_cancellable_cancel(self->hurry);
     self->owner.ask_next();
     return G_SOURCE_REMOVE;
   }
 
-  static void answered(GObject *process, GAsyncResult *result, gpointer data) {
+  static void has_read(GObject *pipe, GAsyncResult *result, gpointer data) {
     auto *self = static_cast<Query *>(data);
-    if (self->timer) g_source_remove(self->timer);
-    g_autofree char *text = nullptr;
-    const bool good = g_subprocess_communicate_utf8_finish(G_SUBPROCESS(process), result, &text,
-                                                           nullptr, nullptr) &&
-                      g_subprocess_get_successful(G_SUBPROCESS(process));
-    settle(self->table, good ? parse_table(text, self->table.columns) : Json::object());
+    self->good =
+        g_input_stream_read_all_finish(G_INPUT_STREAM(pipe), result, &self->size, nullptr) &&
+        self->size <= kMostText;
+    if (!self->good && self->timer) self->end_group();
     g_subprocess_wait_async(self->process, nullptr, ended, self);
   }
 
   static void ended(GObject *, GAsyncResult *, gpointer data) {
     const std::unique_ptr<Query> self(static_cast<Query *>(data));
+    if (self->timer) g_source_remove(self->timer);
+    self->good = self->good && g_subprocess_get_successful(self->process);
+    settle(self->table, self->good
+                            ? parse_table({self->text.data(), self->size}, self->table.columns)
+                            : Json::object());
     self->owner.process_ = Process::none;
     self->owner.ask_next();
   }
@@ -156,16 +180,19 @@ void Hardware::ask(Table &table) {
   std::string names;
   for (const Column &column : table.columns)
     names += (names.empty() ? "" : ",") + std::string(column.query);
-  GSubprocess *process = g_subprocess_new(
-      GSubprocessFlags(G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE), nullptr,
-      "nvidia-smi", ("--query-gpu=" + names).c_str(), "--format=csv,noheader,nounits", nullptr);
+  g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(
+      GSubprocessFlags(G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE));
+  g_subprocess_launcher_set_child_setup(
+      launcher, [](gpointer) { setpgid(0, 0); }, nullptr, nullptr);
+  GSubprocess *process =
+      g_subprocess_launcher_spawn(launcher, nullptr, "nvidia-smi", ("--query-gpu=" + names).c_str(),
+                                  "--format=csv,noheader,nounits", nullptr);
   if (!process) {
     settle(table, Json::object());
     return;
   }
   process_ = Process::runs;
-  auto *query = new Query(*this, table, process);
-  g_subprocess_communicate_utf8_async(process, nullptr, query->hurry, Query::answered, query);
+  new Query(*this, table, process);
 }
 
 /// Answers all who wait.

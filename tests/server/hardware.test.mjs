@@ -50,6 +50,34 @@ test('one that hangs is killed, and nobody waits for it', async () => {
   assert.match(server.log, /nvidia-smi does not answer/);
 });
 
+test('what it started is killed, too', async () => {
+  await start('sleep 1000 & echo $! > $(dirname $0)/child; wait');
+  assert.deepEqual((await request(server, '/hardware/info')).json.gpu_info, {});
+  const child = readFileSync(`${folder}/child`, 'utf8').trim();
+  await waitFor('both to be gone', () => !alive(starts()[0]) && !alive(child));
+});
+
+test('one that does not stop talking is not listened to', async () => {
+  await start(`yes "${table.info}"`);
+  const {rss} = footprint(server);
+  assert.deepEqual((await request(server, '/hardware/info')).json.gpu_info, {});
+  await waitFor('it to be gone', () => !alive(starts()[0]));
+  assert.ok(footprint(server).rss < rss + 2 ** 24);
+  assert.doesNotMatch(server.log, /does not answer/);
+});
+
+test('one that says too much is not believed', async () => {
+  await start(`yes "${table.info}" | head -n 5000`);
+  assert.deepEqual((await request(server, '/hardware/info')).json.gpu_info, {});
+});
+
+test('numbers that are none', async () => {
+  await start('echo "GPU-1, NVIDIA H100, 99999999999999999999, -5, x"');
+  const most = (2 ** 43 - 1) * 2 ** 20;
+  assert.deepEqual((await request(server, '/hardware/info')).json.gpu_info, {
+    0: {...common, memory_total: most, memory_free: 0, major: 0, minor: 0}});
+});
+
 test('one that leaves a child with its output behind does no harm', async () => {
   await start('sleep 20 & exit 0');
   await request(server, '/health');
