@@ -5,6 +5,8 @@
 
 #include <limits>
 
+#include "origin.h"
+
 namespace upscale_server {
 namespace {
 
@@ -71,6 +73,19 @@ bool read_properties(char **pairs, Options &options) {
     if (equals == 0 || equals == std::string::npos)
       return fail("--set takes PROPERTY=VALUE, not '" + text + "'");
     options.properties.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return true;
+}
+
+bool read_origins(char **origins, Options &options) {
+  for (char **origin = origins; origin && *origin; origin++) {
+    const auto read = read_origin(*origin);
+    if (!read)
+      return fail(
+          "--allow-origin takes what browsers send, https://HOST or https://HOST:PORT "
+          "without a path, or *, not '" +
+          std::string(*origin) + "'");
+    options.allowed_origins.push_back(*read);
   }
   return true;
 }
@@ -185,16 +200,20 @@ OptionsResult read_options(int argc, char **argv, Options &options) {
   options.private_metrics = private_metrics;
   options.safety_checker = !no_checker;
   options.verbose = verbose || env("VERBOSE_LOGGING") == "1";
-  for (char **origin = origins; origin && *origin; origin++)
-    options.allowed_origins.emplace_back(*origin);
   choose_model(model, model_id, options);
   log_ignored_variables();
   if (options.busy_status != 500 && options.busy_status != 503) {
     fail("--busy-status must be 500 or 503");
     return OptionsResult::fail;
   }
-  const bool good =
-      choose_port(port, options) && read_properties(properties, options) && check_bounds(options);
+  if (private_metrics && options.auth_token.empty()) {
+    fail(
+        "--private-metrics asks for the token in the environment variable AUTH_TOKEN, which is "
+        "not set");
+    return OptionsResult::fail;
+  }
+  const bool good = choose_port(port, options) && read_properties(properties, options) &&
+                    read_origins(origins, options) && check_bounds(options);
   return good ? OptionsResult::run : OptionsResult::fail;
 }
 

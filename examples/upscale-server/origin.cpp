@@ -1,6 +1,7 @@
 #include "origin.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace upscale_server {
 namespace {
@@ -45,6 +46,23 @@ void set(SoupMessageHeaders *headers, const char *name, const char *value) {
 }
 
 }  // namespace
+
+std::optional<std::string> read_origin(const std::string &text) {
+  if (text == "*" || text == "null") return text;
+  g_autoptr(GUri) uri = g_uri_parse(text.c_str(), G_URI_FLAGS_NONE, nullptr);
+  const char *host = uri ? g_uri_get_host(uri) : nullptr;
+  const std::string path = uri ? g_uri_get_path(uri) : "";
+  if (!host || !*host || strpbrk(host, "*% ") || (!path.empty() && path != "/") ||
+      g_uri_get_userinfo(uri) || g_uri_get_query(uri) || g_uri_get_fragment(uri))
+    return std::nullopt;
+  const std::string scheme = g_uri_get_scheme(uri);
+  const int default_port = scheme == "http" ? 80 : scheme == "https" ? 443 : -1;
+  const int port = g_uri_get_port(uri);
+  g_autofree char *lower = g_ascii_strdown(host, -1);
+  g_autofree char *origin = g_uri_join(G_URI_FLAGS_NONE, scheme.c_str(), nullptr, lower,
+                                       port == default_port ? -1 : port, "", nullptr, nullptr);
+  return origin;
+}
 
 std::optional<Answer> refuse_origin(SoupServerMessage *message, const Options &options) {
   const char *origin = request_header(message, "Origin");

@@ -18,6 +18,10 @@ std::optional<Answer> refuse_origin(SoupServerMessage *message, const Options &o
 /// Tells the browser that the page may see the answer; nothing where refuse_origin() refuses it.
 void allow_origin(SoupServerMessage *message, const Options &options);
 
+/// `text` as a browser would write that origin: scheme and host in lower case, no default port, no
+/// slash at the end; or "*" or "null" as they are. Nothing where no browser can mean it.
+std::optional<std::string> read_origin(const std::string &text);
+
 /// Whether a browser asks with `message` what the page may send.
 bool is_preflight(SoupServerMessage *message);
 /// The answer to a preflight that is not refused: `method` may be sent.

@@ -4,7 +4,7 @@ import {networkInterfaces} from 'node:os';
 import {after, before, describe, test} from 'node:test';
 
 import {testPng} from './lib/png.mjs';
-import {fakeEngine, request, startServer, upscale} from './lib/server.mjs';
+import {fakeEngine, request, runProgram, startServer, upscale} from './lib/server.mjs';
 
 const fields = {prompt: 'x', image: testPng(4, 4), num_inference_steps: '1'};
 let server;
@@ -53,6 +53,24 @@ describe('pages that may not', () => {
         assert.match(answer.json.detail.msg, /--allow-origin/);
         assert.equal(allowed(answer), undefined);
       }
+    });
+  }
+});
+
+describe('--allow-origin', () => {
+  const meant = {'https://Gallery.Example/': 'https://gallery.example', 'HTTPS://gallery.example:443': 'https://gallery.example',
+                 'http://gallery.example:80/': 'http://gallery.example'};
+  test('what is obviously meant', async () => {
+    const server = await startServer({env: fakeEngine({}), args: Object.keys(meant).flatMap((origin) => ['--allow-origin', origin])});
+    for (const origin of Object.values(meant)) assert.equal((await post({Origin: origin}, server)).status, 200, origin);
+    assert.equal(await server.stop(), 0);
+  });
+  for (const origin of ['gallery.example', 'https://gallery.example/path', 'https://gallery.example?x', 'https://gallery.example#x',
+                        'https://user@gallery.example', 'https://*.example', 'https://', 'gallery.example:8080', '', 'https://a b']) {
+    test(`${origin || 'nothing'} is refused`, async () => {
+      const {code, output} = await runProgram(['--no-safety-checker', '--port', '0', '--allow-origin', origin]);
+      assert.equal(code, 1);
+      assert.match(output, /^livepeer-upscale-server: --allow-origin .*https:\/\/HOST/m);
     });
   }
 });
