@@ -6,6 +6,7 @@ import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {after, before, describe, test} from 'node:test';
 
+import {startOrchestrator} from './lib/orchestrator.mjs';
 import {install} from './lib/packages.mjs';
 import {testPng} from './lib/png.mjs';
 import {metric, patience, startServer, waitFor} from './lib/server.mjs';
@@ -149,6 +150,18 @@ describe('the page', {skip}, () => {
     assert.ok(wide <= 360, `${wide} pixels`);
     assert.equal(dark, true);
     if (process.env.SCREENSHOTS) await page.screenshot({path: path.join(process.env.SCREENSHOTS, 'phone-dark.png'), fullPage: true});
+  });
+
+  test('behind a path, without its last slash', async () => {
+    const orchestrator = await startOrchestrator({runners: [
+      {label: 'upscale', runner_url: server.url, health_url: '/health', healthy_status_code: 200, capacity: 9}]});
+    await waitFor('a healthy runner', async () => (await fetch(`${orchestrator.url}/apps/upscale/app/health`)).ok);
+    await open(`${orchestrator.url}/apps/upscale/app`);
+    await page.waitForFunction(() => location.pathname === '/apps/upscale/app/' && document.styleSheets.length === 1);
+    await fill(file('in.png', testPng(20, 10)), {steps: '1'});
+    await page.click('#go');
+    await page.waitForFunction(() => !document.getElementById('result').hidden);
+    orchestrator.stop();
   });
 
   test('a server with a token asks for it', async () => {
