@@ -34,7 +34,6 @@ Exchange::Exchange(SoupServerMessage *message, bool stream, int max_seconds,
     soup_message_headers_replace(headers, "X-Accel-Buffering", "no");  // nginx would hold it back
     soup_message_body_set_accumulate(soup_server_message_get_response_body(message), FALSE);
     soup_server_message_set_status(message, 200, nullptr);
-    progress(0);
     pulse_ = g_timeout_add_seconds(kPulseSeconds, long_silent, this);
   }
 }

@@ -23,6 +23,7 @@ class Exchange {
   Exchange &operator=(const Exchange &) = delete;
 
   SoupServerMessage *message() const { return message_.get(); }
+  /// How much of the work is done: 0 when it begins.
   void progress(double fraction);
   /// The place in the queue, from 1.
   void waits(size_t place);

@@ -281,6 +281,7 @@ void UpscaleService::message_finished(SoupServerMessage *message, gpointer data)
 void UpscaleService::start_waiting() {
   while (!waiting_.empty() && running_.size() < size_t(options_.workers)) {
     running_.push_back(waiting_.front());
+    running_.back()->exchange->progress(0);
     g_thread_pool_push(pool_, new TaskPtr(waiting_.front()), nullptr);
     waiting_.pop_front();
   }

@@ -151,6 +151,7 @@ describe('server-sent events', () => {
     const fractions = events.filter(({name}) => name === 'progress').map(({data}) => data.fraction);
     assert.ok(fractions.length >= 2, 'no progress');
     assert.deepEqual(fractions, [...fractions].sort((a, b) => a - b));
+    assert.equal(fractions[0], 0);
     assert.equal(events.at(-1).name, 'result');
     const plain = await upscale(server, {...quick, num_inference_steps: '5', seed: '3'});
     assert.deepEqual(events.at(-1).data, plain.json);
@@ -165,8 +166,17 @@ describe('server-sent events', () => {
     await waiting(server, 2);
     second.hangUp();
     const events = await third;
-    assert.deepEqual(events.map(({name, data}) => [name, data]), [['progress', {fraction: 0}], ['queue', {place: 2}], ['queue', {place: 1}]]);
+    assert.deepEqual(events.map(({name, data}) => [name, data]), [['queue', {place: 2}], ['queue', {place: 1}]]);
     assert.equal(events.headers['x-accel-buffering'], 'no');
+  });
+  test('no progress before the queue is over', async () => {
+    const server = await start({env: fakeEngine({FAKE_STEP_MILLISECONDS: '500'})});
+    const first = begin(server, quick);
+    await running(server, 1);
+    const events = await follow(server, quick);
+    await first.answered;
+    assert.deepEqual(events.slice(0, 2), [{name: 'queue', data: {place: 1}}, {name: 'progress', data: {fraction: 0}}]);
+    assert.equal(events.at(-1).name, 'result');
   });
   test('what is known to be wrong beforehand has its usual status', async () => {
     const server = await start();
