@@ -93,7 +93,10 @@ std::string Connections::listen() {
 
   most_ = most_connections(options_);
   if (most_ < size_t(options_.max_connections))
-    g_message("at most %zu connections at once, for want of descriptors (ulimit -n)", most_);
+    g_message(
+        "only %zu connection%s at once, not %d: raise the limit of descriptors (ulimit -n, or "
+        "LimitNOFILE= in the unit)",
+        most_, most_ == 1 ? "" : "s", options_.max_connections);
   watch_listener();
 
   g_autoptr(GSocketAddress) bound = g_socket_get_local_address(listener_, nullptr);
