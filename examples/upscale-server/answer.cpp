@@ -14,6 +14,11 @@ Answer validation_error(Json items) { return {422, to_text({{"detail", std::move
 
 Answer invalid_token() { return http_error(401, "Invalid bearer token."); }
 
+Answer too_large(int64_t most) {
+  return http_error(400, "The request is too large: this server takes at most " +
+                             std::to_string(most) + " bytes here.");
+}
+
 Answer no_capacity(unsigned status, const std::string &why) {
   return http_error(status, "insufficient capacity: " + why);
 }

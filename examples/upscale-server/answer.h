@@ -27,6 +27,9 @@ Answer validation_error(Json items);
 /// 401.
 Answer invalid_token();
 
+/// 400: more than `most` bytes.
+Answer too_large(int64_t most);
+
 /// No slot is free. As a 500 it makes a gateway try another node without suspending this one.
 Answer no_capacity(unsigned status, const std::string &why);
 

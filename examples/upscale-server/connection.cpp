@@ -2,6 +2,8 @@
 
 #include <glib-unix.h>
 
+#include <algorithm>
+
 #include "client_left.h"
 
 namespace upscale_server {
@@ -52,6 +54,10 @@ void Connection::stop_watching() {
   timer_ = client_watch_ = 0;
 }
 
+gint64 Connection::latest_deadline() const {
+  return g_get_monotonic_time() + patience_.receive_seconds * G_USEC_PER_SEC;
+}
+
 void Connection::set_timer(gint64 milliseconds) {
   timer_ = g_timeout_add(guint(milliseconds), time_is_up, this);
 }
@@ -60,6 +66,7 @@ void Connection::enter(Phase phase) {
   stop_watching();
   phase_ = phase;
   since_ = g_get_monotonic_time();
+  deadline_ = latest_deadline();
   if (phase == Phase::head || phase == Phase::body) set_timer(patience_.receive_seconds * 1000);
   if (phase == Phase::idle) set_timer(patience_.idle_seconds * 1000);
 }
@@ -92,8 +99,13 @@ void Connection::got_headers(SoupServerMessage *, gpointer data) {
   self->enter(Phase::body);
 }
 
+/// A body that comes fast gains time, but never more than one has that has just begun.
 void Connection::got_chunk(SoupServerMessage *, GBytes *chunk, gpointer data) {
-  static_cast<Connection *>(data)->body_bytes_ += gint64(g_bytes_get_size(chunk));
+  auto *self = static_cast<Connection *>(data);
+  const auto bytes = gint64(g_bytes_get_size(chunk));
+  self->body_bytes_ += bytes;
+  self->deadline_ =
+      std::min(self->deadline_ + bytes * G_USEC_PER_SEC / kLeastRate, self->latest_deadline());
 }
 
 void Connection::got_body(SoupServerMessage *, gpointer data) {
@@ -121,11 +133,9 @@ gboolean Connection::time_is_up(gpointer data) {
     self->close();
     return G_SOURCE_REMOVE;
   }
-  const gint64 passed = (g_get_monotonic_time() - self->since_) / 1000;
-  const gint64 allowed =
-      self->patience_.receive_seconds * 1000 + self->body_bytes_ * 1000 / kLeastRate;
-  if (passed < allowed)
-    self->set_timer(allowed - passed);
+  const gint64 left = self->deadline_ - g_get_monotonic_time();
+  if (left > 0)
+    self->set_timer(left / 1000 + 1);
   else
     self->late_(self->request_);
   return G_SOURCE_REMOVE;

@@ -13,10 +13,10 @@ namespace upscale_server {
 /// How long a client may take.
 struct Patience {
   unsigned idle_seconds;     ///< nothing moves, in a request or between two
-  unsigned receive_seconds;  ///< a request's head; its body, beyond what kLeastRate allows
+  unsigned receive_seconds;  ///< a request's head; how far its body may fall behind kLeastRate
 };
 
-/// Bytes a second that a body has to arrive with, on average.
+/// Bytes a second that a body has to arrive with.
 constexpr gint64 kLeastRate = 8 * 1024;
 
 /// A client's connection, in libsoup's hands. Watches how far it is and ends it where the client
@@ -41,18 +41,28 @@ class Connection {
   GSocket *socket() const { return socket_; }
   bool is_open() const { return !g_socket_is_closed(socket_); }
   /// Whether it can be closed without a request being lost that has arrived.
-  bool is_spare() const { return is_open() && (phase_ == Phase::head || phase_ == Phase::idle); }
+  bool is_spare() const {
+    return is_open() &&
+           (phase_ == Phase::head || phase_ == Phase::idle || phase_ == Phase::lingering);
+  }
+  /// What has come of the body of this request, in bytes.
+  gint64 body_bytes() const { return body_bytes_; }
+  /// When more of the head or body has to be there (monotonic time).
+  gint64 deadline() const { return deadline_; }
   /// When what it waits for began (monotonic time).
   gint64 since() const { return since_; }
+  /// From now on it is not libsoup's, has been answered, and is only read empty.
+  void linger() { enter(Phase::lingering); }
   void close();
 
  private:
-  enum class Phase { head, body, answer, idle, ended };
+  enum class Phase { head, body, answer, idle, lingering, ended };
 
   Connection(GSocket *socket, const Patience &patience, const Late &late, std::shared_ptr<All> all);
   ~Connection();
 
   void enter(Phase phase);
+  gint64 latest_deadline() const;
   void set_timer(gint64 milliseconds);
   void stop_watching();
 
@@ -69,6 +79,7 @@ class Connection {
   const std::shared_ptr<All> all_;
   Phase phase_ = Phase::head;
   gint64 since_ = 0;
+  gint64 deadline_ = 0;
   gint64 body_bytes_ = 0;
   SoupServerMessage *request_ = nullptr;  ///< in the phases head and body
   MessagePtr last_;                       ///< when idle: the one before, which leads to the stream

@@ -82,17 +82,26 @@ void answer_early(SoupServerMessage *message, const Answer &answer) {
   soup_message_headers_set_content_length(headers, goffset(answer.body.size()));
   auto *lingering = new Lingering;
   lingering->response = response_text(message, answer);
-  lingering->socket = G_SOCKET(g_object_ref(Connection::of(message)->socket()));
+  Connection *connection = Connection::of(message);
+  lingering->socket = G_SOCKET(g_object_ref(connection->socket()));
   lingering->stream = soup_server_message_steal_connection(message);
   if (!lingering->stream) {
     delete lingering;
     return;
   }
+  connection->linger();
   lingering->timer = g_timeout_add_seconds(kLingerSeconds, lost_patience, lingering);
   g_output_stream_write_all_async(g_io_stream_get_output_stream(lingering->stream),
                                   lingering->response.data(), lingering->response.size(),
                                   G_PRIORITY_DEFAULT, lingering->patience, wrote_response,
                                   lingering);
+}
+
+uint64_t announced_length(SoupServerMessage *message) {
+  SoupMessageHeaders *headers = soup_server_message_get_request_headers(message);
+  return soup_message_headers_get_encoding(headers) == SOUP_ENCODING_CONTENT_LENGTH
+             ? uint64_t(soup_message_headers_get_content_length(headers))
+             : 0;
 }
 
 }  // namespace upscale_server

@@ -9,4 +9,8 @@ namespace upscale_server {
 /// a client that writes first and reads later gets to see it. `message` may be gone afterwards.
 void answer_early(SoupServerMessage *message, const Answer &answer);
 
+/// Bytes of the body as the request tells: 0 where it does not, huge where that is below 0 or above
+/// what 63 bits hold.
+uint64_t announced_length(SoupServerMessage *message);
+
 }  // namespace upscale_server

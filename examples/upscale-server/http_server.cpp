@@ -1,8 +1,10 @@
 #include "http_server.h"
 
+#include <cstring>
 #include <new>
 #include <stdexcept>
 
+#include "early_answer.h"
 #include "origin.h"
 
 namespace upscale_server {
@@ -38,6 +40,16 @@ namespace {
 Answer plain_error(unsigned status, const char *words) {
   return {status, to_text({{"detail", words}})};
 }
+
+/// Of which a proxy may have believed another one than libsoup does.
+bool has_lengths(SoupServerMessage *message) {
+  const char *all = soup_message_headers_get_list(soup_server_message_get_request_headers(message),
+                                                  "Content-Length");
+  return all && strchr(all, ',');
+}
+
+/// Bytes of a body that nobody looks at.
+constexpr int64_t kMostUnread = 64 * 1024;
 
 bool serves(const char *method, SoupServerMessage *message) {
   const char *asked = soup_server_message_get_method(message);
@@ -80,10 +92,25 @@ void HttpServer::on_headers(SoupServer *, SoupServerMessage *message, const char
   soup_server_message_set_response(message, nullptr, SOUP_MEMORY_STATIC, nullptr, 0);
   allow_origin(message, self->options_);
   const Route *route = self->find(message);
-  if (route && route->serve == &HttpServer::take_picture && serves(route->method, message))
+  if (has_lengths(message))
+    self->service_.refuse_early(message, http_error(400, "There is more than one Content-Length."));
+  else if (route && route->serve == &HttpServer::take_picture && serves(route->method, message))
     self->service_.on_headers(message);
-  else  // nobody will look at the body
-    soup_message_body_set_accumulate(soup_server_message_get_request_body(message), FALSE);
+  else
+    self->pass_over_body(message);
+}
+
+void HttpServer::pass_over_body(SoupServerMessage *message) {
+  soup_message_body_set_accumulate(soup_server_message_get_request_body(message), FALSE);
+  if (announced_length(message) > uint64_t(kMostUnread))
+    service_.refuse_early(message, too_large(kMostUnread));
+  else
+    g_signal_connect(message, "got-chunk", G_CALLBACK(got_unread), this);
+}
+
+void HttpServer::got_unread(SoupServerMessage *message, GBytes *, gpointer data) {
+  if (Connection::of(message)->body_bytes() > kMostUnread)
+    static_cast<HttpServer *>(data)->service_.refuse_early(message, too_large(kMostUnread));
 }
 
 void HttpServer::on_body(SoupServer *, SoupServerMessage *message, const char *, GHashTable *,

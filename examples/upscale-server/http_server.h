@@ -33,6 +33,7 @@ class HttpServer {
   static const Route kRoutes[];
 
   const Route *find(SoupServerMessage *message) const;
+  void pass_over_body(SoupServerMessage *message);
   void serve(SoupServerMessage *message);
   void send_json(SoupServerMessage *message, const Json &value);
   void send_resource(SoupServerMessage *message, const Route &route);
@@ -45,6 +46,7 @@ class HttpServer {
   Json identity() const;
   Hardware::Done later(SoupServerMessage *message, const char *member);
 
+  static void got_unread(SoupServerMessage *message, GBytes *chunk, gpointer self);
   static void on_start(SoupServer *server, SoupServerMessage *message, gpointer);
   static void on_headers(SoupServer *server, SoupServerMessage *message, const char *path,
                          GHashTable *query, gpointer self);

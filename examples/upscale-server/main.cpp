@@ -42,7 +42,7 @@ class Shutdown {
         break;
       case 1:
         g_message("cancelling what is being worked on");
-        g_timeout_add_seconds(kCancelSeconds, on_cancel_over, nullptr);
+        g_timeout_add_seconds(kCancelSeconds, on_cancel_over, this);
         server_.service().cancel_all();
         break;
       default:
@@ -56,7 +56,12 @@ class Shutdown {
     return G_SOURCE_REMOVE;
   }
 
-  static gboolean on_cancel_over(gpointer) {
+  static gboolean on_cancel_over(gpointer data) {
+    auto *self = static_cast<Shutdown *>(data);
+    if (!self->server_.service().is_working()) {
+      g_main_loop_quit(self->loop_);  // clients that do not take their answers are not waited for
+      return G_SOURCE_REMOVE;
+    }
     g_critical("a picture does not let itself be cancelled, ending anyway");
     std::_Exit(EXIT_FAILURE);
   }

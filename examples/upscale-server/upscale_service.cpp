@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "connection.h"
 #include "early_answer.h"
 #include "form.h"
 #include "main_loop.h"
@@ -16,58 +17,14 @@ namespace {
 
 double now() { return double(g_get_monotonic_time()) / G_USEC_PER_SEC; }
 
-/// A length below 0, or above what 63 bits hold, is huge.
-uint64_t announced_length(SoupServerMessage *message) {
-  SoupMessageHeaders *headers = soup_server_message_get_request_headers(message);
-  return soup_message_headers_get_encoding(headers) == SOUP_ENCODING_CONTENT_LENGTH
-             ? uint64_t(soup_message_headers_get_content_length(headers))
-             : 0;
-}
-
 bool wants_events(SoupServerMessage *message) {
   const char *accept =
       soup_message_headers_get_list(soup_server_message_get_request_headers(message), "Accept");
   return accept && soup_header_contains(accept, "text/event-stream");
 }
 
-Answer too_large(int64_t most) {
-  return http_error(400, "The request is too large: this server takes at most " +
-                             std::to_string(most) + " bytes.");
-}
-
 constexpr const char *kStopping = "the server is stopping.";
 constexpr const char *kAllSlotsTaken = "all slots are taken, try again later.";
-
-constexpr const char *kUpload = "upscale-server-upload";
-
-/// A request that was taken and whose body is not complete.
-class Upload {
- public:
-  Upload(size_t &uploads, int64_t &bytes_of_all) : uploads_(uploads), bytes_of_all_(bytes_of_all) {
-    uploads_++;
-  }
-  ~Upload() {
-    uploads_--;
-    bytes_of_all_ -= bytes_;
-  }
-  Upload(const Upload &) = delete;
-  Upload &operator=(const Upload &) = delete;
-
-  int64_t bytes() const { return bytes_; }
-  void add(int64_t bytes) {
-    bytes_ += bytes;
-    bytes_of_all_ += bytes;
-  }
-
- private:
-  size_t &uploads_;
-  int64_t &bytes_of_all_;
-  int64_t bytes_ = 0;
-};
-
-void forget_upload(SoupServerMessage *message) {
-  g_object_set_data(G_OBJECT(message), kUpload, nullptr);
-}
 
 /// In a time that does not tell how much of `text` is right.
 bool is_secret(std::string_view text, const std::string &secret) {
@@ -178,9 +135,9 @@ void UpscaleService::on_headers(SoupServerMessage *message) {
 }
 
 void UpscaleService::take(SoupServerMessage *message) {
-  unanswered_++;
-  g_object_set_data_full(G_OBJECT(message), kUpload, new Upload(metrics_.uploading, upload_bytes_),
-                         [](gpointer upload) { delete static_cast<Upload *>(upload); });
+  unanswered_.insert(message);
+  uploads_.emplace(message, 0);
+  metrics_.uploading = uploads_.size();
   g_signal_connect(message, "got-chunk", G_CALLBACK(got_chunk), this);
   g_signal_connect(message, "finished", G_CALLBACK(message_finished), this);
 }
@@ -198,10 +155,10 @@ void UpscaleService::refuse_upload(SoupServerMessage *message, const Answer &ans
 }
 
 void UpscaleService::too_late(SoupServerMessage *message) {
-  const Answer answer = http_error(400, "The request takes too long to arrive: this server waits " +
-                                            std::to_string(options_.receive_seconds) +
-                                            " s and a second for each 8 KiB.");
-  if (g_object_get_data(G_OBJECT(message), kUpload))
+  const Answer answer =
+      http_error(400, "The request takes too long to arrive: it has fallen " +
+                          std::to_string(options_.receive_seconds) + " s behind 8 KiB a second.");
+  if (uploads_.count(message))
     refuse_upload(message, answer);
   else
     refuse_early(message, answer);
@@ -210,12 +167,32 @@ void UpscaleService::too_late(SoupServerMessage *message) {
 void UpscaleService::got_chunk(SoupServerMessage *message, GBytes *chunk, gpointer data) {
   auto *self = static_cast<UpscaleService *>(data);
   const Options &options = self->options_;
-  auto *upload = static_cast<Upload *>(g_object_get_data(G_OBJECT(message), kUpload));
-  upload->add(int64_t(g_bytes_get_size(chunk)));
-  if (upload->bytes() > options.max_body)
+  const auto bytes = int64_t(g_bytes_get_size(chunk));
+  self->uploads_[message] += bytes;
+  self->upload_bytes_ += bytes;
+  if (self->uploads_[message] > options.max_body)
     self->refuse_upload(message, too_large(options.max_body));
   else if (self->upload_bytes_ / options.max_body > options.workers + options.queue)
-    self->refuse_upload(message, self->busy("too much is being sent at once, try again later."));
+    self->refuse_upload(self->slowest_upload(),
+                        self->busy("too much is being sent at once, try again later."));
+}
+
+/// The one that is the furthest behind: others are not to wait for those that have stopped.
+SoupServerMessage *UpscaleService::slowest_upload() const {
+  const auto deadline = [](const auto &upload) { return Connection::of(upload.first)->deadline(); };
+  return std::min_element(uploads_.begin(), uploads_.end(),
+                          [deadline](const auto &one, const auto &other) {
+                            return deadline(one) < deadline(other);
+                          })
+      ->first;
+}
+
+void UpscaleService::forget_upload(SoupServerMessage *message) {
+  const auto upload = uploads_.find(message);
+  if (upload == uploads_.end()) return;
+  upload_bytes_ -= upload->second;
+  uploads_.erase(upload);
+  metrics_.uploading = uploads_.size();
 }
 
 void UpscaleService::on_body(SoupServerMessage *message) {
@@ -272,9 +249,9 @@ void UpscaleService::begin(SoupServerMessage *message, const UpscaleRequest &req
 }
 
 void UpscaleService::message_finished(SoupServerMessage *message, gpointer data) {
-  forget_upload(message);
   auto *self = static_cast<UpscaleService *>(data);
-  self->unanswered_--;
+  self->forget_upload(message);
+  self->unanswered_.erase(message);
   self->check_drained();
 }
 
@@ -336,18 +313,28 @@ void UpscaleService::drain(std::function<void()> finished) {
 }
 
 void UpscaleService::check_drained() {
-  const size_t not_waited_for = state_ == State::cancelling ? metrics_.uploading : 0;
-  if (drained_ && running_.empty() && unanswered_ == not_waited_for)
+  const size_t not_waited_for = state_ == State::cancelling ? uploads_.size() : 0;
+  if (drained_ && running_.empty() && unanswered_.size() == not_waited_for)
     std::exchange(drained_, nullptr)();
 }
 
 void UpscaleService::cancel_all() {
   state_ = State::cancelling;
+  close_answered();
   for (const TaskPtr &task : waiting_) task->exchange->settle(busy(kStopping));
   waiting_.clear();
   for (const TaskPtr &task : running_) task->job->cancel();
   count();
   check_drained();
+}
+
+/// A client that has not taken all of its answer by now may never do so.
+void UpscaleService::close_answered() {
+  std::set<SoupServerMessage *> answered = unanswered_;
+  for (const auto &[message, bytes] : uploads_) answered.erase(message);
+  for (const TaskPtr &task : waiting_) answered.erase(task->exchange->message());
+  for (const TaskPtr &task : running_) answered.erase(task->exchange->message());
+  for (SoupServerMessage *message : answered) Connection::of(message)->close();
 }
 
 void UpscaleService::count() {

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "exchange.h"
@@ -28,10 +30,15 @@ class UpscaleService {
   /// When the body of any request takes too long. `message` may be gone afterwards.
   void too_late(SoupServerMessage *message);
 
+  /// Answers any request before its body has come. `message` may be gone afterwards.
+  void refuse_early(SoupServerMessage *message, const Answer &answer);
+
   /// From now on every new request is refused. `finished` is called once every other was answered.
   void drain(std::function<void()> finished);
-  /// Cancels everything that waits or is being worked on.
+  /// Cancels everything that waits or is being worked on, and closes connections whose clients have
+  /// not taken their answers.
   void cancel_all();
+  bool is_working() const { return !running_.empty(); }
 
  private:
   enum class State { serving, draining, cancelling };
@@ -46,8 +53,10 @@ class UpscaleService {
   void start_waiting();
   void drop(Task *task);
   void take(SoupServerMessage *message);
-  void refuse_early(SoupServerMessage *message, const Answer &answer);
   void refuse_upload(SoupServerMessage *message, const Answer &answer);
+  SoupServerMessage *slowest_upload() const;
+  void forget_upload(SoupServerMessage *message);
+  void close_answered();
   void check_drained();
   void finish(const TaskPtr &task, Answer answer);
   void count();
@@ -62,8 +71,11 @@ class UpscaleService {
   GThreadPool *pool_ = nullptr;
   std::deque<TaskPtr> waiting_;
   std::vector<TaskPtr> running_;
-  int64_t upload_bytes_ = 0;  ///< what has come of bodies that are not complete
-  size_t unanswered_ = 0;     ///< requests taken whose answer has not been sent to its end
+  /// Requests taken whose answer has not been sent to its end.
+  std::set<SoupServerMessage *> unanswered_;
+  /// Of these, the ones whose bodies are not complete, and what has come of each and of all.
+  std::map<SoupServerMessage *, int64_t> uploads_;
+  int64_t upload_bytes_ = 0;
   State state_ = State::serving;
   std::function<void()> drained_;  ///< set while the server drains
 };

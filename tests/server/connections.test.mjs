@@ -21,9 +21,9 @@ afterEach(async () => {
   assert.equal(await server.stop(), 0);
 });
 
-async function open(count, text = '') {
+async function open(count, text = '', options) {
   for (let i = 0; i < count; i++) {
-    const socket = await connect(server);
+    const socket = await connect(server, options);
     socket.write(text);
     socket.ended.then(() => (socket.isOver = true));
     sockets.push(socket);
@@ -69,6 +69,23 @@ describe('80 descriptors', () => {
   });
 });
 
+for (const [descriptors, number] of [[40, '1 connection'], [200, '\\d\\d+ connections']]) {
+  test(`${descriptors} descriptors: what that means is told`, async () => {
+    await start({descriptors});
+    assert.match(server.log, new RegExp(`only ${number} at once, not 1024: .*ulimit -n`));
+  });
+}
+
+describe('80 descriptors, and connections that were refused before their body', () => {
+  test('they make room for new ones', async () => {
+    await start({descriptors: 80});
+    await open(100, head({'Content-Length': 10 ** 12}), {allowHalfOpen: true});
+    await waitFor('all to be answered or closed', () => sockets.every((socket) => socket.isOver || socket.readableEnded));
+    assert.equal((await request(server, '/health', {agent: false})).status, 200);
+    assert.equal((await upscale(server, good, {agent: false})).status, 200);
+  });
+});
+
 test('--max-connections', async () => {
   await start({args: ['--max-connections', '3']});
   await open(6);
@@ -100,22 +117,34 @@ describe('a client that sends without end', () => {
   test('so is a body, and the client is told', async () => {
     await start(seconds(1));
     for (const text of [head({'Content-Length': 100000}), head({'Transfer-Encoding': 'chunked'}) + 'fffff\r\n',
-                        head({'Content-Length': 100000}).replace('/upscale', '/nowhere')]) {
+                        head({'Content-Length': 60000}).replace('/upscale', '/nowhere')]) {
       const answer = await drip(text);
       assert.match(answer, /^HTTP\/1\.1 400 [^]*application\/json[^]*takes too long/i);
     }
     await waitFor('nothing to be left', async () => (await metric(server, 'upscale_uploading')) === 0);
     assert.match(server.log, /POST \/upscale 400/);
   });
-  test('a body that keeps coming is taken, however long that takes', async () => {
+  test('a body that came fast gets no more time for its rest', async () => {
     await start(seconds(1));
+    assert.match(await drip(head({'Content-Length': 20000000}) + 'x'.repeat(10000000)), /^HTTP\/1\.1 400 [^]*takes too long/i);
+  });
+  test('nor is a body read that nobody looks at', async () => {
+    await start();
+    for (const path of ['/health', '/nowhere', '/']) {
+      for (const text of [`Content-Length: ${10 ** 12}\r\n\r\n`, `Transfer-Encoding: chunked\r\n\r\nfffff\r\n${'x'.repeat(100000)}`])
+        assert.match(await drip(`GET ${path} HTTP/1.1\r\nHost: x\r\n${text}`), /^HTTP\/1\.1 400 [^]*application\/json[^]*at most 65536 bytes/i);
+    }
+    assert.equal((await request(server, '/health', {body: Buffer.alloc(60000)})).status, 200);
+  });
+  test('a body that keeps coming is taken, however long that takes', async () => {
+    await start(seconds(4));
     const form = multipart(parts({...good, note: 'x'.repeat(1000000)}));
     const socket = await connect(server);
     socket.write(`POST /upscale HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: ${form.headers['Content-Type']}\r\n` +
                  `Content-Length: ${form.body.length}\r\n\r\n`);
     for (let at = 0; at < form.body.length; at += 100000) {
       socket.write(form.body.subarray(at, at + 100000));
-      await sleep(200);
+      await sleep(600);
     }
     assert.match(await socket.ended, /^HTTP\/1\.1 200 /);
   });

@@ -1,6 +1,7 @@
 // Slots, progress, clients that leave, time limits, signals, options.
 import assert from 'node:assert/strict';
 import {spawnSync} from 'node:child_process';
+import {randomBytes} from 'node:crypto';
 import {mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs';
 import http from 'node:http';
 import {networkInterfaces, tmpdir} from 'node:os';
@@ -9,7 +10,7 @@ import {fileURLToPath} from 'node:url';
 import {afterEach, describe, test} from 'node:test';
 import {setTimeout as sleep} from 'node:timers/promises';
 
-import {testPng} from './lib/png.mjs';
+import {testPng, writePng} from './lib/png.mjs';
 import {connect, fakeEngine, follow, metric, multipart, parts, request, runProgram, startServer, upscale, waitFor} from './lib/server.mjs';
 
 const quick = {prompt: 'x', image: testPng(4, 4), num_inference_steps: '1'};
@@ -259,6 +260,21 @@ describe('SIGTERM', () => {
       assert.equal(await server.exited, 0);
     }
   });
+  test('a client that does not read its answer is not waited for', async () => {
+    const server = await start({args: ['--drain-seconds', '1'], env: fakeEngine({})});
+    const noise = writePng(1200, 1200, 8, 2, () => randomBytes(3600));  // an answer that no socket takes at once
+    const form = multipart(parts({...quick, image: noise}));
+    const socket = await connect(server);
+    socket.pause();
+    socket.write(`POST /upscale HTTP/1.1\r\nHost: x\r\nContent-Type: ${form.headers['Content-Type']}\r\n` +
+                 `Content-Length: ${form.body.length}\r\n\r\n`);
+    socket.write(form.body);
+    await waitFor('the picture', async () => (await metric(server, 'upscale_pictures_total')) === 1);
+    server.child.kill('SIGTERM');
+    assert.equal(await server.exited, 0);
+    assert.doesNotMatch(server.log, /POST \/upscale 200/);
+    socket.destroy();
+  });
   test('--drain-seconds over: cancels', async () => {
     const server = await start({args: ['--drain-seconds', '1']});
     const held = begin(server, slow);
@@ -318,6 +334,11 @@ describe('options and environment', () => {
       assert.match(output, /^livepeer-upscale-server: /m);
     });
   }
+  test('--private-metrics without a token is refused', async () => {
+    const {code, output} = await runProgram(['--no-safety-checker', '--port', '0', '--private-metrics']);
+    assert.equal(code, 1);
+    assert.match(output, /^livepeer-upscale-server: --private-metrics .*AUTH_TOKEN/m);
+  });
   test('--set sets a property of the element', async () => {
     const server = await start({args: ['--set', 'max-pixels=10']});
     const answer = await upscale(server, quick);

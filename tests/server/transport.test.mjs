@@ -4,7 +4,7 @@ import http from 'node:http';
 import {after, before, describe, test} from 'node:test';
 
 import {testPng} from './lib/png.mjs';
-import {connect, multipart, parts, request, startServer, upscale, waitFor} from './lib/server.mjs';
+import {connect, metric, multipart, parts, request, startServer, upscale, waitFor} from './lib/server.mjs';
 
 const limit = 200000;
 const good = {prompt: 'x', image: testPng(4, 4), num_inference_steps: '1'};
@@ -104,6 +104,21 @@ test('bodies that are sent at once may not fill the memory', async () => {
   assert.equal(await narrow.stop(), 0);
 });
 
+test('bodies that have stopped make room for one that comes', async () => {
+  const narrow = await startServer({args: ['--max-body', '100000', '--workers', '1', '--queue', '1']});
+  const held = [];
+  for (let i = 0; i < 3; i++) {  // all that there is room for
+    held.push(await connect(narrow));
+    held[i].write(head({'Content-Length': 100000}));
+    held[i].write('x'.repeat(99999));
+  }
+  await waitFor('all to be taken', async () => (await metric(narrow, 'upscale_uploading')) === 3);
+  for (let i = 0; i < 3; i++) assert.equal((await upscale(narrow, {...good, note: 'x'.repeat(90000)})).status, 200);
+  await waitFor('one to be refused', () => held.find((socket) => /^HTTP\/1\.1 500 [^]*insufficient capacity/.test(socket.received())));
+  for (const socket of held) socket.destroy();
+  assert.equal(await narrow.stop(), 0);
+});
+
 describe('connections on which nothing moves are closed', () => {
   for (const [name, text] of [['before the first byte', ''],
                               ['in the headers', 'POST /upscale HTTP/1.1\r\nHost: x\r\n'],
@@ -123,6 +138,8 @@ describe('what is not HTTP is answered in JSON, too', () => {
     'no Host': [`${line}\r\n`, 400],
     'NUL in a header': [`${line}Host: x\r\nA: \0\r\n\r\n`, 400],
     'no version': ['POST /upscale \r\nHost: x\r\n\r\n', 400],
+    'two lengths': [head({'Content-Length': 5}).replace('\r\n\r\n', '\r\nContent-Length: 6\r\n\r\n'), 400],
+    'two lengths, for a route that takes no body': ['GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 6\r\n\r\n', 400],
     'a length that is no number': [`${line}Host: x\r\nContent-Length: x\r\n\r\n`, 400],
     'a length below 0': [head({'Content-Length': -5}), 400],
     'a length beyond 64 bits': [head({'Content-Length': '99999999999999999999'}), 400],

@@ -139,8 +139,8 @@ export function follow(server, fields, onEvent) {
 }
 
 /** A bare connection: write() sends, ended resolves with all that came until the server closed. */
-export async function connect(server) {
-  const socket = net.connect(server.port, '127.0.0.1');
+export async function connect(server, options = {}) {
+  const socket = net.connect({port: server.port, host: '127.0.0.1', ...options});
   let text = '';
   socket.on('data', (data) => (text += data));
   socket.on('error', () => {});
