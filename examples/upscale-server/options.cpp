@@ -130,12 +130,13 @@ OptionsResult read_options(int argc, char **argv, Options &options) {
   g_auto(GStrv) properties = nullptr;
   g_auto(GStrv) origins = nullptr;
   gboolean no_checker = FALSE, private_metrics = FALSE, version = FALSE, verbose = FALSE;
+  // Paths and names are bytes as the system has them, not text of a locale, which nobody has set.
   const GOptionEntry entries[] = {
       {"host", 0, 0, G_OPTION_ARG_STRING, &host, "Address to listen on (127.0.0.1)", "ADDRESS"},
       {"port", 0, 0, G_OPTION_ARG_STRING, &port, "Port to listen on (8000; 0: any)", "N"},
-      {"model", 0, 0, G_OPTION_ARG_STRING, &model,
+      {"model", 0, 0, G_OPTION_ARG_FILENAME, &model,
        "Model folder, file or id to load (the embedded default)", "MODEL"},
-      {"model-id", 0, 0, G_OPTION_ARG_STRING, &model_id, "What to call the model", "ID"},
+      {"model-id", 0, 0, G_OPTION_ARG_FILENAME, &model_id, "What to call the model", "ID"},
       {"workers", 0, 0, G_OPTION_ARG_INT, &options.workers, "Pictures worked on at once (1)", "N"},
       {"queue", 0, 0, G_OPTION_ARG_INT, &options.queue, "Pictures that may wait (16)", "N"},
       {"busy-status", 0, 0, G_OPTION_ARG_INT, &options.busy_status,
@@ -159,9 +160,9 @@ OptionsResult read_options(int argc, char **argv, Options &options) {
        "Ask for AUTH_TOKEN at /metrics, too", nullptr},
       {"no-safety-checker", 0, 0, G_OPTION_ARG_NONE, &no_checker,
        "Serve without a safety checker: nsfw is always false", nullptr},
-      {"allow-origin", 0, 0, G_OPTION_ARG_STRING_ARRAY, &origins,
+      {"allow-origin", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &origins,
        "Let web pages of https://HOST[:PORT] post pictures (* for all); may be repeated", "ORIGIN"},
-      {"set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &properties,
+      {"set", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &properties,
        "Set a property of the element (see gst-inspect-1.0 livepeerupscale); may be repeated",
        "PROPERTY=VALUE"},
       {"verbose", 'v', 0, G_OPTION_ARG_NONE, &verbose, "Log more", nullptr},

@@ -319,7 +319,7 @@ describe('options and environment', () => {
     assert.equal(await modelOf(await start({args: ['--model', 'default'], env: {MODEL_ID: 'c/d'}})), 'c/d');
   });
   test('a model that does not exist: an error that names it, no open port', async () => {
-    for (const [args, env] of [[['--model', 'no/such-model'], {}], [[], {MODEL_ID: 'no/such-model'}]]) {
+    for (const [args, env] of [[['--model', 'no/such-model'], {}], [['--model', 'no/such-model-größe'], {}], [[], {MODEL_ID: 'no/such-model'}]]) {
       const {code, output} = await runProgram(['--port', '0', '--no-safety-checker', ...args], env);
       assert.notEqual(code, 0);
       assert.match(output, /no\/such-model/);
