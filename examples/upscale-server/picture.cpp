@@ -3,6 +3,7 @@
 #include "picture.h"
 
 #include <algorithm>
+#include <set>
 #include <stdexcept>
 #include <string>
 
@@ -67,18 +68,23 @@ Size jpeg_size(std::string_view file) {
   }
 }
 
-int number_of_scans(std::string_view file) {
+struct Segments {
+  int all = 0, scans = 0;
+};
+
+Segments count_segments(std::string_view file) {
   const Reader reader(file, Order::big);
-  int scans = 0;
+  Segments number;
   try {
     for (size_t at = 2;; at += reader.number(at, 2)) {
       const uint32_t marker = next_marker(reader, file, at);
       if (marker == kEndOfImage) break;
-      if (marker == kStartOfScan) scans++;
+      number.all++;
+      if (marker == kStartOfScan) number.scans++;
     }
   } catch (const std::out_of_range &) {
   }
-  return scans;
+  return number;
 }
 
 Size gif_size(std::string_view file) {
@@ -188,6 +194,28 @@ std::string first_gif_frame(std::string_view file) {
   return kept;
 }
 
+/// A WebP's first frame and what belongs to it: the decoder begins again at the first one for each
+/// of them. What is cut off is left as it is.
+std::string first_webp_frame(std::string_view file) {
+  constexpr size_t riff_header = 12, chunk_header = 8;
+  std::string kept(file.substr(0, riff_header));
+  std::set<std::string_view> wanted = {"VP8X", "ICCP", "ANIM", "ALPH", "VP8 ", "VP8L", "ANMF"};
+  try {
+    const Reader reader(file, Order::little);
+    bool has_frame = false;
+    for (size_t at = riff_header, length; !has_frame; at += length) {
+      const size_t bytes = reader.number(at + 4, 4);
+      length = chunk_header + bytes + bytes % 2;
+      const std::string_view name = file.substr(at, 4);
+      if (wanted.erase(name)) kept += file.substr(at, length);
+      has_frame = name == "ANMF" || name == "VP8 " || name == "VP8L";
+    }
+  } catch (const std::out_of_range &) {
+  }
+  for (int i = 0; i < 4; i++) kept[4 + size_t(i)] = char((kept.size() - 8) >> 8 * i);
+  return kept;
+}
+
 /// The chunks that colours are made of. Others may unpack to gigabytes in the decoder, which ends
 /// the program where there is no memory, or call the file an animation, which is no PNG to
 /// gdk-pixbuf where the MIME database tells the two apart. What is broken or cut off is left as it
@@ -238,13 +266,17 @@ BytesPtr single_picture(const PictureHeader &header, std::string_view file) {
   const std::string_view format = header.format;
   if (format == "GIF") return bytes(first_gif_frame(file));
   if (format == "PNG") return bytes(bare_png(file));
+  if (format == "WebP") return bytes(first_webp_frame(file));
   return bytes(file);
 }
 
-void check_scans(const PictureHeader &header, std::string_view file) {
-  constexpr int most = 40;  // of what programs write, the most have 18
-  if (header.format == "JPEG"sv && number_of_scans(file) > most)
-    throw std::runtime_error("it has more than " + std::to_string(most) + " scans");
+void check_segments(const PictureHeader &header, std::string_view file) {
+  if (header.format != "JPEG"sv) return;
+  constexpr int most_scans = 40, most = 2000;  // programs write at most 18, and some hundred
+  const Segments number = count_segments(file);
+  if (number.scans > most_scans || number.all > most)
+    throw std::runtime_error("it has more than " + std::to_string(most_scans) + " scans or " +
+                             std::to_string(most) + " segments");
 }
 
 }  // namespace upscale_server

@@ -139,7 +139,7 @@ GstSample *UpscaleJob::decode() const {
   gsize size = 0;
   const auto *data = static_cast<const char *>(g_bytes_get_data(picture_.get(), &size));
   const std::string_view file(data, size);
-  check_scans(header_, file);
+  check_segments(header_, file);
   const livepeer_examples::DecodeWatch watch = {[this](int width, int height) {
                                                   return width == int(header_.width) &&
                                                          height == int(header_.height);

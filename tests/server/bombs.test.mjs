@@ -103,6 +103,18 @@ describe('GIF', () => {
   });
 });
 
+describe('WebP', () => {
+  test('hundreds of thousands of frames, of which the first is taken', async () => {
+    const file = readFileSync(new URL('pictures/animated.webp', import.meta.url));
+    const first = file.indexOf('ANMF'), second = file.indexOf('ANMF', first + 1);
+    const long = Buffer.concat([file.subarray(0, first), ...Array(300000).fill(file.subarray(first, second))]);
+    long.writeUInt32LE(long.length - 8, 4);
+    const answer = await send(long);
+    assert.equal(answer.status, 200, answer.text);
+    assert.deepEqual(pictureOf(answer), pictureOf(await send(file)));
+  });
+});
+
 describe('JPEG', () => {
   /** A progressive file whose last scan comes so many times more. */
   function scans(number) {
@@ -115,5 +127,13 @@ describe('JPEG', () => {
     const answer = await send(scans(500));
     assert.equal(answer.status, 400);
     assert.match(answer.json.detail.msg, /scans/);
+  });
+  const plain = readFileSync(new URL('pictures/baseline.jpg', import.meta.url));
+  const segments = (number) => Buffer.concat([plain.subarray(0, 2), ...Array(number).fill(Buffer.from([255, 0xfe, 0, 3, 65])), plain.subarray(2)]);
+  test('some comments', async () => assert.equal((await send(segments(1000))).status, 200));
+  test('hundreds of thousands of comments', async () => {
+    const answer = await send(segments(300000));
+    assert.equal(answer.status, 400);
+    assert.match(answer.json.detail.msg, /segments/);
   });
 });
