@@ -1,12 +1,11 @@
 #include "pipeline_clock.h"
 
-#include <gst/video/video.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -15,7 +14,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kWarmUp = 2;
 constexpr int kPictures = 8;
 
 GstBuffer *noise(const GstVideoInfo &info, std::minstd_rand &random) {
@@ -23,14 +21,18 @@ GstBuffer *noise(const GstVideoInfo &info, std::minstd_rand &random) {
   GstMapInfo map;
   gst_buffer_map(buffer, &map, GST_MAP_WRITE);
   std::generate_n(map.data, map.size, [&] { return guint8(random() >> 8); });
+  if (GST_VIDEO_INFO_HAS_ALPHA(&info))  // of a packed format
+    for (gsize i = gsize(GST_VIDEO_INFO_COMP_POFFSET(&info, 3)); i < map.size;
+         i += gsize(GST_VIDEO_INFO_COMP_PSTRIDE(&info, 3)))
+      map.data[i] = 255;
   gst_buffer_unmap(buffer, &map);
   return buffer;
 }
 
 /// All frames and the end of the stream, before the pipeline plays.
-void fill(GstElement *appsrc, int width, int height, int frames) {
+void fill(GstElement *appsrc, GstVideoFormat format, int width, int height, int frames) {
   GstVideoInfo info;
-  gst_video_info_set_format(&info, GST_VIDEO_FORMAT_RGB, guint(width), guint(height));
+  gst_video_info_set_format(&info, format, guint(width), guint(height));
   info.fps_n = 25;
   GstCaps *caps = gst_video_info_to_caps(&info);
   g_object_set(appsrc, "caps", caps, "format", GST_FORMAT_TIME, "max-bytes", guint64(0), nullptr);
@@ -63,13 +65,14 @@ GstPadProbeReturn on_arrival(GstPad *, GstPadProbeInfo *, gpointer data) {
 
 }  // namespace
 
-double pipeline_fps(const std::string &middle, int width, int height, int frames) {
+std::vector<double> pipeline_periods(const std::string &middle, GstVideoFormat format, int width,
+                                     int height, int frames) {
   const std::string launch = "appsrc name=in ! " + middle + " ! fakesink name=out sync=false";
   GError *error = nullptr;
   GstElement *pipeline = gst_parse_launch(launch.c_str(), &error);
   if (error) stop(launch + ": " + error->message);
   GstElement *in = gst_bin_get_by_name(GST_BIN(pipeline), "in");
-  fill(in, width, height, frames);
+  fill(in, format, width, height, frames);
   gst_object_unref(in);
 
   std::vector<Clock::time_point> arrivals;
@@ -92,8 +95,16 @@ double pipeline_fps(const std::string &middle, int width, int height, int frames
   gst_element_set_state(pipeline, GST_STATE_NULL);
   gst_object_unref(pipeline);
   if (int(arrivals.size()) != frames) stop(launch + ": frames are missing");
-  const std::chrono::duration<double> time = arrivals.back() - arrivals[kWarmUp - 1];
-  return double(frames - kWarmUp) / time.count();
+  std::vector<double> periods;
+  for (size_t i = kWarmUp; i < arrivals.size(); ++i)
+    periods.push_back(std::chrono::duration<double>(arrivals[i] - arrivals[i - 1]).count());
+  return periods;
+}
+
+double pipeline_fps(const std::string &middle, int width, int height, int frames) {
+  const std::vector<double> periods =
+      pipeline_periods(middle, GST_VIDEO_FORMAT_RGB, width, height, frames);
+  return double(periods.size()) / std::accumulate(periods.begin(), periods.end(), 0.0);
 }
 
 }  // namespace livepeer

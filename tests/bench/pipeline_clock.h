@@ -1,17 +1,25 @@
 #pragma once
 
-#include <gst/gst.h>
+#include <gst/video/video.h>
 
 #include <string>
+#include <vector>
 
 namespace livepeer {
 
-/// Frames per second that leave a pipeline
+/// The first frames of a pipeline make things ready, and do not count.
+constexpr int kWarmUp = 2;
+
+/// Seconds from each frame that leaves a pipeline
 ///
 ///     appsrc name=in ! MIDDLE ! fakesink name=out sync=false
 ///
-/// once it runs: the first two of `frames` do not count. The frames are noise, RGB, each another,
-/// and made before the clock starts. Exits with a message where the pipeline fails.
+/// to the next, from that of kWarmUp on. The frames are opaque noise of `format`, each another, and
+/// made before the clock starts. Exits with a message where the pipeline fails.
+std::vector<double> pipeline_periods(const std::string &middle, GstVideoFormat format, int width,
+                                     int height, int frames);
+
+/// Frames per second of RGB.
 double pipeline_fps(const std::string &middle, int width, int height, int frames);
 
 }  // namespace livepeer
