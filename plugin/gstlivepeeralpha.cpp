@@ -84,7 +84,7 @@ Frame hide(Frame &pixels, const T *alpha) {
     layer.pixels[i][3] = shares[i];
   }
   fill(layer);
-  taken = Frame(pixels.width, pixels.height, kTaken);
+  taken = Frame::unset(pixels.width, pixels.height, kTaken);
   auto *away = taken.row<guint16>(0);
   bool any = false;
   for (size_t i = 0; i < 3 * count; ++i) {
@@ -113,12 +113,12 @@ void put_back(Frame &pixels, const Frame &taken, const T *alpha) {
 
 }  // namespace
 
-Frame gst_livepeer_hide_transparent(Frame &pixels, const std::vector<guint8> &alpha) {
+Frame gst_livepeer_hide_transparent(Frame &pixels, const livepeer::Bytes &alpha) {
   if (pixels.samples.bytes == 1) return hide(pixels, alpha.data());
   return hide(pixels, reinterpret_cast<const guint16 *>(alpha.data()));
 }
 
-void gst_livepeer_put_back(Frame &pixels, const Frame &taken, const std::vector<guint8> &alpha) {
+void gst_livepeer_put_back(Frame &pixels, const Frame &taken, const livepeer::Bytes &alpha) {
   if (pixels.samples.bytes == 1)
     put_back(pixels, taken, alpha.data());
   else

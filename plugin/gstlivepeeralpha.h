@@ -14,9 +14,9 @@
 /// what that takes from the picture, multiplied by alpha, as samples of -1 .. 1; an empty frame
 /// where it takes nothing.
 livepeer::Frame gst_livepeer_hide_transparent(livepeer::Frame &pixels,
-                                              const std::vector<guint8> &alpha);
+                                              const livepeer::Bytes &alpha);
 
 /// Puts back what was taken, all of the enlarged size, so that laid over anything the picture looks
 /// as if it had been multiplied by alpha before.
 void gst_livepeer_put_back(livepeer::Frame &pixels, const livepeer::Frame &taken,
-                           const std::vector<guint8> &alpha);
+                           const livepeer::Bytes &alpha);

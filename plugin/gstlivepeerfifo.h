@@ -27,12 +27,12 @@ using EventPtr = std::unique_ptr<GstEvent, EventUnref>;
 struct Pending {
   BufferPtr input;  // timestamps, flags and metas of the input buffer, not its memory
   // The input's, of as many bytes a number as the job's pixels; empty where its format has none.
-  std::vector<guint8> alpha;
+  livepeer::Bytes alpha;
   livepeer::Frame hidden;  // what was taken from the pixels where alpha hides them; maybe empty
   GstSegment segment;
   GstClockTime running_time;
   GstClockTime latency;  // that of the pipeline, as far as it was known
-  Settings settings;
+  std::shared_ptr<const Settings> settings;
   std::shared_ptr<livepeer::Job> job;
 };
 

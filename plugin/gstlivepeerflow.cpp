@@ -65,7 +65,7 @@ BufferPtr shell_of(GstBuffer *input) {
 
 /// The latency that this element adds to a live pipeline.
 GstClockTime own_latency(GstLivepeerUpscale *self) {
-  const GstClockTime set = self->internals->settings.get().latency;
+  const GstClockTime set = self->internals->settings.get()->latency;
   return set ? std::min(set, kMostLatency) : self->internals->latency.get();
 }
 
@@ -105,7 +105,7 @@ GstClockTime known_latency(GstLivepeerUpscale *self) {
 /// The question that the worker asks when it is about to start the frame.
 std::function<bool(std::chrono::nanoseconds)> lateness_check(GstLivepeerUpscale *self,
                                                              const Pending &pending) {
-  if (pending.settings.late_policy == LatePolicy::wait) return {};
+  if (pending.settings->late_policy == LatePolicy::wait) return {};
   return [timing = self->internals->timing, running_time = pending.running_time,
           latency = pending.latency](std::chrono::nanoseconds from_now) {
     GstClockTimeDiff late;
@@ -120,7 +120,9 @@ std::unique_ptr<Pending> take_in(GstLivepeerUpscale *self, GstBuffer *input) {
   const GstClockTime pts = GST_BUFFER_PTS(input);
   auto pending = std::make_unique<Pending>();
   JobRequest request;
-  read_frame(self, input, request.low_res, *pending);
+  const auto low_res = std::make_shared<livepeer::Frame>();
+  read_frame(self, input, *low_res, *pending);
+  request.low_res = low_res;
   pending->input = shell_of(input);
   pending->segment = *segment;
   pending->running_time =
@@ -128,10 +130,12 @@ std::unique_ptr<Pending> take_in(GstLivepeerUpscale *self, GstBuffer *input) {
   const GstClockTime stream_time =
       timed ? gst_segment_to_stream_time(segment, GST_FORMAT_TIME, pts) : GST_CLOCK_TIME_NONE;
   if (GST_CLOCK_TIME_IS_VALID(stream_time)) gst_object_sync_values(GST_OBJECT(self), stream_time);
-  const Settings &settings = pending->settings = self->internals->settings.get();
+  pending->settings = self->internals->settings.get();
+  const Settings &settings = *pending->settings;
   pending->latency = settings.late_policy == LatePolicy::wait ? 0 : known_latency(self);
   self->internals->timing->set_base_time(gst_element_get_base_time(GST_ELEMENT(self)));
 
+  request.settings = {pending->settings, &settings.upscale};
   request.reuse_threshold = settings.reuse_threshold;
   SinkState &sink = self->internals->sink;
   request.discontinuity = std::exchange(sink.new_picture, false) || GST_BUFFER_IS_DISCONT(input);
@@ -148,8 +152,7 @@ std::unique_ptr<Pending> take_in(GstLivepeerUpscale *self, GstBuffer *input) {
   // Pads take frames a moment before start(), and upstream may have been running then.
   if (!shared.session) return nullptr;
   ++shared.frames_in;
-  if (settings.random_seed) pending->settings.upscale.seed = shared.drawn_seed;
-  request.settings = settings.upscale;
+  if (settings.random_seed) request.seed = shared.drawn_seed;
   pending->job = shared.session->submit(std::move(request));
   return pending;
 }

@@ -9,12 +9,10 @@ G_BEGIN_DECLS
 
 void gst_livepeer_frame_get_rgb(const GstVideoFrame *frame, guint8 *rgb);
 
-void gst_livepeer_frame_set_rgb(GstVideoFrame *frame, const guint8 *rgb);
-
 /** The frame's format must have alpha. */
 void gst_livepeer_frame_get_alpha(const GstVideoFrame *frame, guint8 *alpha);
 
-/** The frame's format must have alpha. */
-void gst_livepeer_frame_set_alpha(GstVideoFrame *frame, const guint8 *alpha);
+/** @frame must be a multiple of 4 wide. @alpha may be NULL where its format has none. */
+void gst_livepeer_frame_set(GstVideoFrame *frame, const guint8 *rgb, const guint8 *alpha);
 
 G_END_DECLS

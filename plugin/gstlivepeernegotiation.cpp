@@ -78,7 +78,7 @@ gboolean set_caps(GstBaseTransform *trans, GstCaps *in_caps, GstCaps *out_caps) 
   try {
     negotiated = described(in_caps, out_caps);
     check_video(self, &negotiated.in);
-    const unsigned n_threads = internals->settings.get().limits.n_threads;
+    const unsigned n_threads = internals->settings.get()->limits.n_threads;
     negotiated.out.colorimetry = negotiated.in.colorimetry;
     negotiated.out.chroma_site = negotiated.in.chroma_site;
     const auto light = std::make_shared<const LightScale>(negotiated.in);

@@ -46,7 +46,7 @@ GstVideoFormat plane_format(const Frame &frame) {
 }
 
 std::shared_ptr<Frame> scaled(ScalerPtr &scaler, const Frame &in, int width, int height) {
-  auto out = std::make_shared<Frame>(width, height, in.samples);
+  auto out = std::make_shared<Frame>(Frame::unset(width, height, in.samples));
   if (in.samples.bytes == 1) {
     scale(scaler, GST_VIDEO_FORMAT_RGB, in.width, in.height, in.pixels.data(), width, height,
           out->pixels.data());
@@ -81,16 +81,16 @@ Picture plain_picture(TaskState &task, const Pending &pending, const JobResult &
   guint flags = 0;
   if (result.outcome == JobResult::Outcome::late) {
     flags = GST_LIVEPEER_UPSCALE_LATE;
-    if (pending.settings.late_policy == LatePolicy::repeat && task.since_flush.last_shown)
+    if (pending.settings->late_policy == LatePolicy::repeat && task.since_flush.last_shown)
       return {task.since_flush.last_shown, flags | GST_LIVEPEER_UPSCALE_REUSED, false};
   }
-  return {plainly_scaled(task, pending.job->request().low_res),
+  return {plainly_scaled(task, *pending.job->request().low_res),
           flags | GST_LIVEPEER_UPSCALE_SCALED};
 }
 
 /// What is shown of a frame that was flagged, or that nobody could check.
 Picture hidden_picture(TaskState &task, const Pending &pending, SafetyAction action, guint flags) {
-  const Frame &low_res = pending.job->request().low_res;
+  const Frame &low_res = *pending.job->request().low_res;
   switch (action) {
     case SafetyAction::scale:
       return {plainly_scaled(task, low_res), flags | GST_LIVEPEER_UPSCALE_SCALED};
@@ -111,8 +111,8 @@ Picture choose_picture(TaskState &task, const Pending &pending, const JobResult 
                       (result.reused ? GST_LIVEPEER_UPSCALE_REUSED : 0) |
                       (late ? GST_LIVEPEER_UPSCALE_LATE : 0) |
                       (result.safety.nsfw ? GST_LIVEPEER_UPSCALE_NSFW : 0);
-  if (late && pending.settings.late_policy == LatePolicy::drop) return {nullptr, flags};
-  const SafetyAction action = pending.settings.safety_action;
+  if (late && pending.settings->late_policy == LatePolicy::drop) return {nullptr, flags};
+  const SafetyAction action = pending.settings->safety_action;
   if (result.unchecked) {
     if (action == SafetyAction::error) throw *result.unchecked;
     // Plain scaling would show it.
@@ -132,15 +132,19 @@ Picture choose_picture(TaskState &task, const Pending &pending, const JobResult 
 }
 
 /// The input's alpha, scaled; opaque stays opaque.
-std::vector<guint8> scaled_alpha(TaskState &task, const Pending &pending) {
-  const std::vector<guint8> &alpha = pending.alpha;
-  const Frame &low_res = pending.job->request().low_res;
+livepeer::Bytes scaled_alpha(TaskState &task, const Pending &pending) {
+  const livepeer::Bytes &alpha = pending.alpha;
+  const Frame &low_res = *pending.job->request().low_res;
   const int width = low_res.width, height = low_res.height;
   const auto bytes = size_t(low_res.samples.bytes);
-  std::vector<guint8> result(alpha.size() * kFactor * kFactor);
+  livepeer::Bytes result(alpha.size() * kFactor * kFactor);
   // All pixels are equal where each is equal to the next one.
   if (std::equal(alpha.begin(), alpha.end() - ptrdiff_t(bytes), alpha.begin() + ptrdiff_t(bytes))) {
-    for (size_t i = 0; i < result.size(); ++i) result[i] = alpha[i % bytes];
+    if (bytes == 1)
+      std::fill(result.begin(), result.end(), alpha[0]);
+    else
+      std::fill_n(reinterpret_cast<guint16 *>(result.data()), result.size() / sizeof(guint16),
+                  *reinterpret_cast<const guint16 *>(alpha.data()));
     return result;
   }
   scale(task.scalers.alpha, plane_format(low_res), width, height, alpha.data(), width * kFactor,
@@ -150,7 +154,7 @@ std::vector<guint8> scaled_alpha(TaskState &task, const Pending &pending) {
 
 /// What is shown, with what alpha hid put back.
 std::shared_ptr<const Frame> whole_picture(TaskState &task, const Pending &pending,
-                                           const Picture &shown, const std::vector<guint8> &alpha) {
+                                           const Picture &shown, const livepeer::Bytes &alpha) {
   if (!shown.own || pending.hidden.empty()) return shown.frame;
   auto whole = std::make_shared<Frame>(*shown.frame);
   gst_livepeer_put_back(
@@ -161,7 +165,7 @@ std::shared_ptr<const Frame> whole_picture(TaskState &task, const Pending &pendi
 void write_picture(GstLivepeerUpscale *self, const Pending &pending, const Picture &shown,
                    GstBuffer *output) {
   TaskState &task = self->internals->task;
-  std::vector<guint8> alpha;
+  livepeer::Bytes alpha;
   if (!pending.alpha.empty()) alpha = scaled_alpha(task, pending);
   const auto picture = whole_picture(task, pending, shown, alpha);
   MappedFrame frame(self->internals->negotiated.out, output, GST_MAP_WRITE);
@@ -172,15 +176,15 @@ void write_picture(GstLivepeerUpscale *self, const Pending &pending, const Pictu
     throw Error(ErrorKind::failed, "An output buffer has another size than the picture",
                 "its video meta, of the buffer that downstream's pool gave, differs from the caps");
   self->internals->negotiated.writer->write(
-      *picture, shown.own ? &pending.job->request().low_res : nullptr, alpha, &*frame);
+      *picture, shown.own ? pending.job->request().low_res.get() : nullptr, alpha, &*frame);
 }
 
 GstLivepeerUpscaleMeta *add_meta(GstLivepeerUpscale *self, const Pending &pending,
                                  const JobResult &result, guint flags, GstBuffer *output) {
-  const livepeer::UpscaleSettings &asked = pending.settings.upscale;
+  const livepeer::UpscaleSettings &asked = pending.settings->upscale;
   const bool done = result.outcome == JobResult::Outcome::done;
   GstLivepeerUpscaleMeta *meta = gst_buffer_add_livepeer_upscale_meta(output);
-  meta->seed = done ? result.seed : asked.seed;
+  meta->seed = done ? result.seed : pending.job->request().seed.value_or(asked.seed);
   meta->prompt = g_strdup(asked.prompt.c_str());
   meta->negative_prompt = g_strdup(asked.negative_prompt.c_str());
   meta->flags = GstLivepeerUpscaleFlags(flags);
@@ -192,8 +196,10 @@ GstLivepeerUpscaleMeta *add_meta(GstLivepeerUpscale *self, const Pending &pendin
     meta->noise_level = result.settings.noise_level;
     meta->noise_temperature = result.settings.noise_temperature;
   }
-  if (auto session = gst_livepeer_upscale_session(self))
-    meta->model = g_strdup(session->stats().model.c_str());
+  if (const auto session = gst_livepeer_upscale_session(self)) {
+    const auto model = session->model();
+    meta->model = g_strdup(model ? model->id().c_str() : "");
+  }
   return meta;
 }
 
@@ -263,9 +269,9 @@ GstFlowReturn gst_livepeer_upscale_make_output(GstLivepeerUpscale *self, const P
   BufferPtr owner(buffer);
   write_picture(self, pending, picture, buffer);
   const GstLivepeerUpscaleMeta *meta = add_meta(self, pending, result, picture.flags, buffer);
-  if (pending.settings.upscale.safety_check && !result.unchecked)
+  if (pending.settings->upscale.safety_check && !result.unchecked)
     gst_livepeer_add_classification(buffer, result.safety.nsfw, result.safety.score);
-  if (pending.settings.late_policy != LatePolicy::repeat)
+  if (pending.settings->late_policy != LatePolicy::repeat)
     task.since_flush.last_shown.reset();
   else if (!(picture.flags & GST_LIVEPEER_UPSCALE_NSFW))
     task.since_flush.last_shown = picture.frame;
@@ -276,7 +282,7 @@ GstFlowReturn gst_livepeer_upscale_make_output(GstLivepeerUpscale *self, const P
                  picture.flags & GST_LIVEPEER_UPSCALE_LATE ? " late" : "",
                  picture.flags & GST_LIVEPEER_UPSCALE_SCALED ? " scaled" : "",
                  picture.flags & GST_LIVEPEER_UPSCALE_NSFW ? " flagged" : "");
-  if (pending.settings.post_messages)
+  if (pending.settings->post_messages)
     gst_element_post_message(
         GST_ELEMENT(self),
         gst_livepeer_message_new_upscale(GST_OBJECT(self), meta, buffer, &pending.segment));

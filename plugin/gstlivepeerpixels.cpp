@@ -115,29 +115,43 @@ void read_line(const FloatMap &map, const T *line, int width, guint16 *rgb) {
   }
 }
 
+/// One line on its way out. The components lie apart, for vector instructions.
+struct WrittenLine {
+  explicit WrittenLine(int width) : rgb(size_t(width) * 3), codes(size_t(width)) {}
+  std::vector<float> rgb;
+  std::vector<int> codes;
+};
+
 /// One row of numbers as those of the video's own curve. `bounds` may be null.
 void to_video(const LightScale &light, const guint16 *numbers, const LightScale::Bounds *bounds,
-              std::vector<float> &rgb) {
+              WrittenLine &line) {
+  const size_t width = line.codes.size();
+  float *out = line.rgb.data();
   if (!bounds) {
-    for (size_t n = 0; n < rgb.size(); ++n) rgb[n] = light.to_video(numbers[n]);
+    for (size_t x = 0; x < width; ++x, numbers += 3, ++out)
+      for (size_t c = 0; c < 3; ++c) out[c * width] = light.to_video(numbers[c]);
     return;
   }
-  float *out = rgb.data();
   for (size_t pixel = 0; pixel < bounds->least.size(); pixel += 3) {
     const guint16 *least = &bounds->least[pixel], *most = &bounds->most[pixel];
-    for (int i = 0; i < kGroup; ++i, numbers += 3, out += 3)
+    for (int i = 0; i < kGroup; ++i, numbers += 3, ++out)
       for (size_t c = 0; c < 3; ++c)
-        out[c] = light.to_video(std::min(std::max(numbers[c], least[c]), most[c]));
+        out[c * width] = light.to_video(std::min(std::max(numbers[c], least[c]), most[c]));
   }
 }
 
-/// One line of three components, as packing takes it.
+/// Three components of it, as packing takes them.
 template <typename T>
-void make_line(const FloatMap &map, const float *rgb, int width, T *line) {
+void make_line(const FloatMap &map, WrittenLine &line, T *out) {
   constexpr auto largest = float(T(-1));
-  for (int x = 0; x < width; ++x, rgb += 3, line += 4) {
-    for (size_t c = 0; c < 3; ++c)
-      line[1 + c] = T(int(std::clamp(applied(map[c], rgb[0], rgb[1], rgb[2]), 0.0F, largest)));
+  const size_t width = line.codes.size();
+  const float *r = line.rgb.data(), *g = r + width, *b = g + width;
+  int *codes = line.codes.data();
+  for (size_t c = 0; c < 3; ++c) {
+    const std::array<float, 4> row = map[c];
+    for (size_t x = 0; x < width; ++x)
+      codes[x] = int(std::min(std::max(applied(row, r[x], g[x], b[x]), 0.0F), largest));
+    for (size_t x = 0; x < width; ++x) out[4 * x + 1 + c] = T(codes[x]);
   }
 }
 
@@ -183,20 +197,19 @@ PixelReader::PixelReader(const GstVideoInfo &info, std::shared_ptr<const LightSc
       n_threads_(n_threads > 0 ? n_threads : livepeer::available_processors()),
       chroma_(resampler_of(info, 1)) {}
 
-void PixelReader::read(const GstVideoFrame &frame, Frame &pixels,
-                       std::vector<guint8> &alpha) const {
+void PixelReader::read(const GstVideoFrame &frame, Frame &pixels, livepeer::Bytes &alpha) const {
   const GstVideoFormatInfo *format = info_.finfo;
   const size_t count = size_t(info_.width) * size_t(info_.height);
   alpha.clear();
   if (gst_livepeer_is_plain_rgb(info_)) {
-    pixels = Frame(info_.width, info_.height);
+    pixels = Frame::unset(info_.width, info_.height);
     gst_livepeer_frame_get_rgb(&frame, pixels.pixels.data());
     if (!gst_livepeer_has_alpha(format)) return;
     alpha.resize(count);
     gst_livepeer_frame_get_alpha(&frame, alpha.data());
     return;
   }
-  pixels = Frame(info_.width, info_.height, light_->samples());
+  pixels = Frame::unset(info_.width, info_.height, light_->samples());
   if (gst_livepeer_has_alpha(format)) alpha.resize(count * sizeof(guint16));
   if (unpacked_bits(format) == 8)
     read_rows<guint8>(frame, pixels, alpha);
@@ -206,7 +219,7 @@ void PixelReader::read(const GstVideoFrame &frame, Frame &pixels,
 
 template <typename T>
 void PixelReader::read_rows(const GstVideoFrame &frame, Frame &pixels,
-                            std::vector<guint8> &alpha) const {
+                            livepeer::Bytes &alpha) const {
   const GstVideoFormatInfo *format = info_.finfo;
   const int width = info_.width, height = info_.height;
   auto *opacity = alpha.empty() ? nullptr : reinterpret_cast<guint16 *>(alpha.data());
@@ -240,11 +253,10 @@ PixelWriter::PixelWriter(const GstVideoInfo &info, std::shared_ptr<const LightSc
       n_threads_(n_threads > 0 ? n_threads : livepeer::available_processors()),
       chroma_(resampler_of(info, -1)) {}
 
-void PixelWriter::write(const Frame &pixels, const Frame *low_res, const std::vector<guint8> &alpha,
+void PixelWriter::write(const Frame &pixels, const Frame *low_res, const livepeer::Bytes &alpha,
                         GstVideoFrame *frame) const {
   if (gst_livepeer_is_plain_rgb(info_)) {
-    gst_livepeer_frame_set_rgb(frame, pixels.pixels.data());
-    if (!alpha.empty()) gst_livepeer_frame_set_alpha(frame, alpha.data());
+    gst_livepeer_frame_set(frame, pixels.pixels.data(), alpha.empty() ? nullptr : alpha.data());
     return;
   }
   const auto *opacity = alpha.empty() ? nullptr : reinterpret_cast<const guint16 *>(alpha.data());
@@ -264,12 +276,12 @@ void PixelWriter::write_rows(const Frame &pixels, const Frame *low_res, const gu
   const int width = pixels.width;
   Lines<T> lines(width, kGroup);
   LightScale::Bounds bounds;
-  std::vector<float> rgb(size_t(width) * 3);
+  WrittenLine line(width);
   for (int y = first; y < last; y += kGroup) {
     const bool bounded = low_res && light_->bounds(*low_res, y / kGroup, bounds);
     for (int i = 0; i < kGroup; ++i) {
-      to_video(*light_, pixels.row<guint16>(y + i), bounded ? &bounds : nullptr, rgb);
-      make_line(map, rgb.data(), width, lines[i]);
+      to_video(*light_, pixels.row<guint16>(y + i), bounded ? &bounds : nullptr, line);
+      make_line(map, line, lines[i]);
       if (alpha) make_alpha(format, alpha + size_t(y + i) * size_t(width), width, lines[i]);
     }
     if (chroma_)

@@ -54,12 +54,11 @@ class PixelReader {
               unsigned n_threads);
   /// `frame` has the format and size; `alpha`, of as many bytes a number as `pixels`, stays empty
   /// where the format has none.
-  void read(const GstVideoFrame &frame, livepeer::Frame &pixels, std::vector<guint8> &alpha) const;
+  void read(const GstVideoFrame &frame, livepeer::Frame &pixels, livepeer::Bytes &alpha) const;
 
  private:
   template <typename T>
-  void read_rows(const GstVideoFrame &frame, livepeer::Frame &pixels,
-                 std::vector<guint8> &alpha) const;
+  void read_rows(const GstVideoFrame &frame, livepeer::Frame &pixels, livepeer::Bytes &alpha) const;
 
   GstVideoInfo info_;
   std::shared_ptr<const LightScale> light_;
@@ -76,7 +75,7 @@ class PixelWriter {
   /// and colours, four times as wide and high; so does `alpha`. `low_res`: what they were made
   /// from, which bounds them, or null.
   void write(const livepeer::Frame &pixels, const livepeer::Frame *low_res,
-             const std::vector<guint8> &alpha, GstVideoFrame *frame) const;
+             const livepeer::Bytes &alpha, GstVideoFrame *frame) const;
 
  private:
   template <typename T>

@@ -195,18 +195,20 @@ const std::vector<Property> &properties() {
 
 }  // namespace
 
-Settings SettingsStore::get() const {
+std::shared_ptr<const Settings> SettingsStore::get() const {
   std::lock_guard<std::mutex> lock(mutex_);
   return settings_;
 }
 
 void SettingsStore::set_property(guint id, const GValue *value) {
   std::lock_guard<std::mutex> lock(mutex_);
-  properties().at(id - 1).set(settings_, value);
+  const auto changed = std::make_shared<Settings>(*settings_);
+  properties().at(id - 1).set(*changed, value);
+  settings_ = changed;
 }
 
 void SettingsStore::get_property(guint id, GValue *value) const {
-  properties().at(id - 1).get(get(), value);
+  properties().at(id - 1).get(*get(), value);
 }
 
 guint gst_livepeer_settings_install(GObjectClass *klass) {

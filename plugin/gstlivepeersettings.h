@@ -2,6 +2,7 @@
 
 #include <gst/gst.h>
 
+#include <memory>
 #include <mutex>
 
 #include "gstlivepeerenums.h"
@@ -29,16 +30,17 @@ struct Settings {
   bool post_messages = false;
 };
 
-/// Settings behind their own lock; only ever read as a complete copy.
+/// Settings behind their own lock. What get() gives never changes: who sets a property makes
+/// another one of it, and frames share one until then.
 class SettingsStore {
  public:
-  Settings get() const;
+  std::shared_ptr<const Settings> get() const;
   void set_property(guint id, const GValue *value);
   void get_property(guint id, GValue *value) const;
 
  private:
   mutable std::mutex mutex_;
-  Settings settings_;
+  std::shared_ptr<const Settings> settings_ = std::make_shared<const Settings>();
 };
 
 /// Installs the properties with ids from 1 on and returns the first id that is free.

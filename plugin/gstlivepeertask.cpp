@@ -28,7 +28,7 @@ Error with_time(const Error &error, const Pending &pending) {
 void update_latency(GstLivepeerUpscale *self, const Pending &pending, const JobResult &result) {
   Internals *internals = self->internals;
   const auto session = gst_livepeer_upscale_session(self);
-  if (!result.inferred || pending.settings.latency != 0 || !session) return;
+  if (!result.inferred || pending.settings->latency != 0 || !session) return;
   const auto demand = GstClockTime(session->stats().demand.count());
   const auto now = GstClockTime(g_get_monotonic_time()) * GST_USECOND;
   if (demand != 0 && internals->latency.update(demand, now))
@@ -36,7 +36,7 @@ void update_latency(GstLivepeerUpscale *self, const Pending &pending, const JobR
 }
 
 const JobResult &wait_for(GstLivepeerUpscale *self, const Pending &pending) {
-  if (!pending.settings.post_messages) return pending.job->wait();
+  if (!pending.settings->post_messages) return pending.job->wait();
   return pending.job->wait([&](double fraction, const std::string &) {
     gst_element_post_message(GST_ELEMENT(self),
                              gst_livepeer_message_new_step(
@@ -59,7 +59,7 @@ void check_engine(GstLivepeerUpscale *self, const Pending &pending, const JobRes
   const Error error = with_time(*result.error, pending);
   const auto session = gst_livepeer_upscale_session(self);
   // Without a model there is nothing that could work again.
-  if (pending.settings.fallback == Fallback::none || !session || !session->model()) throw error;
+  if (pending.settings->fallback == Fallback::none || !session || !session->model()) throw error;
   if (!std::exchange(falling_back, true))
     gst_livepeer_post_warning(
         GST_ELEMENT(self),

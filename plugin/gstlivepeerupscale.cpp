@@ -75,14 +75,15 @@ bool same(const ModelSpec &a, const ModelSpec &b) {
 }
 
 GstStructure *make_stats(GstLivepeerUpscale *self) {
-  const Settings settings = self->internals->settings.get();
+  const std::shared_ptr<const Settings> settings = self->internals->settings.get();
   Shared::Values now;
   {
     std::lock_guard<std::mutex> lock(self->internals->shared.lock);
     now = self->internals->shared.values;
   }
   const livepeer::SessionStats s = now.session ? now.session->stats() : livepeer::SessionStats();
-  const uint64_t seed = settings.random_seed ? now.drawn_seed : settings.upscale.seed;
+  const auto model = now.session ? now.session->model() : nullptr;
+  const uint64_t seed = settings->random_seed ? now.drawn_seed : settings->upscale.seed;
   return gst_structure_new(
       "livepeer-upscale-stats", "in", G_TYPE_UINT64, now.frames_in, "out", G_TYPE_UINT64,
       now.frames_out, "inferred", G_TYPE_UINT64, s.inferred, "reused", G_TYPE_UINT64, s.reused,
@@ -90,10 +91,11 @@ GstStructure *make_stats(GstLivepeerUpscale *self) {
       "flagged", G_TYPE_UINT64, s.flagged, "load-time", G_TYPE_UINT64, guint64(s.load_time.count()),
       "last-time", G_TYPE_UINT64, guint64(s.last_time.count()), "mean-time", G_TYPE_UINT64,
       guint64(s.mean_time.count()), "seed", G_TYPE_INT64, gint64(seed), "model", G_TYPE_STRING,
-      s.model.c_str(), "device", G_TYPE_STRING, s.device.c_str(), "precision", G_TYPE_STRING,
-      s.precision.c_str(), "cpu-level", G_TYPE_STRING, s.cpu_level.c_str(), "queue-depth",
-      G_TYPE_UINT, guint(s.queue_depth), "peak-memory", G_TYPE_UINT64, livepeer::peak_memory(),
-      nullptr);
+      model ? model->id().c_str() : "", "device", G_TYPE_STRING,
+      model ? model->device().c_str() : "", "precision", G_TYPE_STRING,
+      model ? model->precision().c_str() : "", "cpu-level", G_TYPE_STRING,
+      model ? model->cpu_level().c_str() : "", "queue-depth", G_TYPE_UINT, guint(s.queue_depth),
+      "peak-memory", G_TYPE_UINT64, livepeer::peak_memory(), nullptr);
 }
 
 void set_property(GObject *object, guint id, const GValue *value, GParamSpec *spec) {
@@ -129,16 +131,16 @@ gboolean start(GstBaseTransform *trans) {
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(trans);
   Internals *internals = self->internals;
   KeptModel &kept = internals->kept;
-  const Settings settings = internals->settings.get();
+  const std::shared_ptr<const Settings> settings = internals->settings.get();
   Shared::Values values;
   values.reporter = std::make_shared<LoadReporter>(GST_ELEMENT(self));
   values.reporter->start();
   try {
-    const std::vector<std::string> complaints = settings.upscale.validate();
+    const std::vector<std::string> complaints = settings->upscale.validate();
     if (!complaints.empty())
       throw livepeer::Error(livepeer::ErrorKind::settings, complaints.front());
-    if (!same(settings.spec, kept.spec)) kept = {nullptr, settings.spec};
-    values.session = livepeer::Runtime::instance().open(settings.spec, settings.limits,
+    if (!same(settings->spec, kept.spec)) kept = {nullptr, settings->spec};
+    values.session = livepeer::Runtime::instance().open(settings->spec, settings->limits,
                                                         gst_livepeer_observe(values.reporter));
   } catch (...) {
     values.reporter->failed(livepeer::current_error("opening the model"));
@@ -146,8 +148,8 @@ gboolean start(GstBaseTransform *trans) {
   }
   values.drawn_seed = draw_seed();
   internals->sink = {};
-  internals->sink.max_in_flight = settings.max_in_flight;
-  internals->sink.max_pixels = settings.max_pixels;
+  internals->sink.max_in_flight = settings->max_in_flight;
+  internals->sink.max_pixels = settings->max_pixels;
   internals->latency.reset();
   internals->timing->reset();
   std::lock_guard<std::mutex> lock(internals->shared.lock);

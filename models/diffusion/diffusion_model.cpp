@@ -8,7 +8,6 @@
 #include <cmath>
 
 #include "diffusion/frame_tensor.h"
-#include "diffusion/schedulers/schedulers.h"
 #include "runtime/machine.h"
 
 namespace livepeer {
@@ -87,15 +86,13 @@ DiffusionModel::DiffusionModel(DiffusionModelInfo info,
       automatic_budget_(automatic_budget(pipeline_.components())) {}
 
 ResolvedSettings DiffusionModel::resolve(const UpscaleSettings &settings) const {
-  UpscaleSettings key = settings;
-  key.seed = 0;
   {
     const std::lock_guard<std::mutex> lock(resolved_mutex_);
-    if (resolved_ && key == resolved_for_) return *resolved_;
+    if (resolved_ && same_but_seed(settings, resolved_for_)) return *resolved_;
   }
   const ResolvedSettings result = resolve_afresh(settings);
   const std::lock_guard<std::mutex> lock(resolved_mutex_);
-  resolved_for_ = std::move(key);
+  resolved_for_ = settings;
   resolved_ = result;
   return result;
 }
@@ -129,11 +126,10 @@ void DiffusionModel::limit_noise_level(ResolvedSettings &settings) const {
 
 /// The number of steps nearest to the wanted one that the sampler can make; more before fewer.
 void DiffusionModel::find_possible_steps(SchedulerKind kind, ResolvedSettings &settings) const {
-  const auto scheduler = make_scheduler(pipeline_.components().scheduler, kind);
   std::optional<Error> refused;
   const auto can_do = [&](unsigned steps) {
     try {
-      scheduler->set_timesteps(int(steps));
+      pipeline_.components().scheduler.get(kind, steps, settings.eta);
       return true;
     } catch (const Error &error) {
       if (error.kind() != ErrorKind::settings) throw;
@@ -213,10 +209,9 @@ bool DiffusionModel::bounded() const {
 
 std::optional<int> DiffusionModel::receptive_radius(const UpscaleSettings &settings) const {
   if (!bounded()) return {};
-  const auto scheduler =
-      make_scheduler(pipeline_.components().scheduler, settings.scheduler, settings.eta);
+  const auto scheduler = pipeline_.components().scheduler.get(
+      settings.scheduler, resolve(settings).steps, settings.eta);
   if (scheduler->adds_noise()) return {};
-  scheduler->set_timesteps(int(resolve(settings).steps));
   const auto evaluations = int64_t(scheduler->timesteps().size());
   return int(evaluations * *pipeline_.components().unet->receptive_radius() +
              *pipeline_.components().vae->receptive_radius());
@@ -271,28 +266,40 @@ uint64_t DiffusionModel::memory_estimate(int width, int height, int sample_bytes
   return bytes_of_frame(width, height, sample_bytes) + pixels * info_.bytes_per_pixel;
 }
 
-PipelineNoise DiffusionModel::noise_for(uint64_t seed, int64_t height, int64_t width) {
-  const std::lock_guard<std::mutex> lock(noise_mutex_);
-  PipelineNoise noise = noise_;
-  if (!noise_.latents.defined() || noise_seed_ != seed || noise_.latents.size(2) != height ||
-      noise_.latents.size(3) != width) {
-    noise_ = {};
-    noise = pipeline_.draw_noise(seed, height, width);
-    if (int64_t(noise.latents.nbytes()) <= max_kept_noise) {
-      noise.latents = noise.latents.contiguous(at::MemoryFormat::ChannelsLast);
-      noise_ = noise;
+PipelineNoise DiffusionModel::draw(const Noise &wanted, int64_t height, int64_t width) {
+  PipelineNoise noise;
+  {
+    const std::lock_guard<std::mutex> lock(noise_mutex_);
+    noise = noise_;
+    if (!noise_.latents.defined() || noise_seed_ != wanted.seed ||
+        noise_.latents.size(2) != height || noise_.latents.size(3) != width) {
+      noise_ = {};
+      noise = pipeline_.draw_noise(wanted.seed, height, width);
+      if (int64_t(noise.latents.nbytes()) <= max_kept_noise) {
+        noise.latents = noise.latents.contiguous(at::MemoryFormat::ChannelsLast);
+        noise_ = noise;
+      }
+      noise_seed_ = wanted.seed;
     }
-    noise_seed_ = seed;
+    noise.generator = noise.generator.clone();
   }
-  noise.generator = noise.generator.clone();
+  if (!(wanted.shift == Shift{})) {
+    const std::vector<int64_t> shift = {wanted.shift.y, wanted.shift.x};
+    noise.low_res = noise.low_res.roll(shift, {2, 3});
+    noise.latents = noise.latents.roll(shift, {2, 3});
+  }
   return noise;
 }
 
-Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
-                              const UpscaleSettings &settings, const Shift &noise_shift,
-                              const Limits &limits, Progress &progress) {
-  const ResolvedSettings resolved = resolve(settings);
-  return guarded("upscaling a frame", [&] {
+void DiffusionModel::upscale_into(const FramePart &high_res, const Frame &low_res,
+                                  const Rect &region, const UpscaleSettings &settings,
+                                  const Noise &wanted, const Limits &limits, Progress &progress) {
+  PipelineRequest request;
+  request.prompt = settings.prompt;
+  request.negative_prompt = settings.negative_prompt;
+  request.settings = resolve(settings);
+  request.scheduler = settings.scheduler;
+  guarded("upscaling a frame", [&] {
     const torch::NoGradGuard no_grad;
     const Inference inference(limits.n_threads);
     const KeptMemory::Use use;
@@ -300,54 +307,46 @@ Frame DiffusionModel::upscale(const Frame &low_res, const Rect &region,
     const int width = round_up(low_res.width, multiple);
     const int height = round_up(low_res.height, multiple);
     const Plan plan = make_plan(width, height, low_res.samples.bytes, region, settings, limits);
-    PipelineNoise noise = noise_for(settings.seed, height, width);
-    if (!(noise_shift == Shift{})) {
-      const std::vector<int64_t> shift = {noise_shift.y, noise_shift.x};
-      noise.low_res = noise.low_res.roll(shift, {2, 3});
-      noise.latents = noise.latents.roll(shift, {2, 3});
-    }
-
-    Frame result(region.width * 4, region.height * 4, low_res.samples);
+    const PipelineNoise noise = draw(wanted, height, width);
+    request.denoiser_tiles = plan.denoiser_tiles;
+    request.vae_tiles = plan.vae_tiles;
     size_t finished = 0;
     for (const Tile &tile : plan.tiles) {
       Progress tile_progress([&](double fraction, const std::string &what) {
         progress.advance((double(finished) + fraction) / double(plan.tiles.size()), what);
       });
-      PipelineRequest request;
       request.image = to_tensor(low_res, grown(tile.crop, 0, low_res.width, low_res.height));
-      request.image =
-          at::replication_pad2d(request.image, {0, tile.crop.width - request.image.size(3), 0,
-                                                tile.crop.height - request.image.size(2)});
+      const int64_t right = tile.crop.width - request.image.size(3);
+      const int64_t below = tile.crop.height - request.image.size(2);
+      if (right > 0 || below > 0)
+        request.image = at::replication_pad2d(request.image, {0, right, 0, below});
       // In the layout of the networks' results scheduler steps run over memory in order.
       request.noise = {crop(noise.low_res, tile.crop),
                        crop(noise.latents, tile.crop).contiguous(at::MemoryFormat::ChannelsLast),
                        noise.generator};
-      request.prompt = settings.prompt;
-      request.negative_prompt = settings.negative_prompt;
-      request.settings = resolved;
-      request.scheduler = settings.scheduler;
-      request.denoiser_tiles = plan.denoiser_tiles;
-      request.vae_tiles = plan.vae_tiles;
-      const torch::Tensor image = pipeline_(request, tile_progress)[0];
-      // What is not finite stays so in a sum, and would be written as black.
-      if (!std::isfinite(image.sum().item<double>()))
-        throw Error(ErrorKind::failed,
-                    "The model's numbers are not finite, so there is no picture; use another "
-                    "precision or other settings.",
-                    "precision is " + info_.precision);
-      const int scale = image.size(0) == 3 ? 4 : 1;
-      if (image.size(1) != scale * tile.crop.height || image.size(2) != scale * tile.crop.width)
-        throw Error(ErrorKind::open_read,
-                    "The model's vae does not enlarge by 4; use the snapshot of an x4 upscaler.",
-                    c10::str("decoded ", image.sizes()));
-      const Rect core{(tile.core.x - tile.crop.x) * scale, (tile.core.y - tile.crop.y) * scale,
-                      tile.core.width * scale, tile.core.height * scale};
-      write_pixels(crop(image, core), result, (tile.core.x - region.x) * 4,
-                   (tile.core.y - region.y) * 4);
+      write_tile(pipeline_(request, tile_progress)[0], tile, high_res,
+                 {tile.core.x - region.x, tile.core.y - region.y});
       ++finished;
     }
-    return result;
   });
+}
+
+/// The core of a tile, whose crop is the decoded `image`, to `place` in low-resolution pixels.
+void DiffusionModel::write_tile(const torch::Tensor &image, const Tile &tile,
+                                const FramePart &high_res, const Shift &place) const {
+  const int scale = image.size(0) == 3 ? 4 : 1;
+  if (image.size(1) != scale * tile.crop.height || image.size(2) != scale * tile.crop.width)
+    throw Error(ErrorKind::open_read,
+                "The model's vae does not enlarge by 4; use the snapshot of an x4 upscaler.",
+                c10::str("decoded ", image.sizes()));
+  const Rect core{(tile.core.x - tile.crop.x) * scale, (tile.core.y - tile.crop.y) * scale,
+                  tile.core.width * scale, tile.core.height * scale};
+  // What is not finite would be written as black.
+  if (!write_pixels(crop(image, core), high_res, place.x * 4, place.y * 4))
+    throw Error(ErrorKind::failed,
+                "The model's numbers are not finite, so there is no picture; use another "
+                "precision or other settings.",
+                "precision is " + info_.precision);
 }
 
 SafetyVerdict DiffusionModel::check_safety(const Frame &high_res) {

@@ -28,13 +28,14 @@ class DiffusionModel : public UpscaleModel {
   DiffusionModel(DiffusionModelInfo info, StableDiffusionUpscalePipeline::Components components,
                  std::unique_ptr<SafetyChecker> safety_checker = nullptr);
 
-  std::string id() const override { return info_.id; }
-  std::string device() const override { return info_.device; }
-  std::string precision() const override { return info_.precision; }
-  std::string cpu_level() const override { return info_.cpu_level; }
+  const std::string &id() const override { return info_.id; }
+  const std::string &device() const override { return info_.device; }
+  const std::string &precision() const override { return info_.precision; }
+  const std::string &cpu_level() const override { return info_.cpu_level; }
   ResolvedSettings resolve(const UpscaleSettings &settings) const override;
-  Frame upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
-                const Shift &noise_shift, const Limits &limits, Progress &progress) override;
+  void upscale_into(const FramePart &high_res, const Frame &low_res, const Rect &region,
+                    const UpscaleSettings &settings, const Noise &noise, const Limits &limits,
+                    Progress &progress) override;
   std::optional<int> receptive_radius(const UpscaleSettings &settings) const override;
   uint64_t memory_estimate(int width, int height, int sample_bytes,
                            const Limits &limits) const override;
@@ -48,10 +49,12 @@ class DiffusionModel : public UpscaleModel {
   bool bounded() const;
   uint64_t bytes_of_frame(int width, int height, int sample_bytes) const;
   int tile_size(int width, int height, int sample_bytes, const Limits &limits) const;
-  PipelineNoise noise_for(uint64_t seed, int64_t height, int64_t width);
+  PipelineNoise draw(const Noise &noise, int64_t height, int64_t width);
+  void write_tile(const torch::Tensor &image, const Tile &tile, const FramePart &high_res,
+                  const Shift &place) const;
   ResolvedSettings resolve_afresh(const UpscaleSettings &settings) const;
   void limit_noise_level(ResolvedSettings &settings) const;
-  void find_possible_steps(SchedulerKind scheduler, ResolvedSettings &settings) const;
+  void find_possible_steps(SchedulerKind kind, ResolvedSettings &settings) const;
   void limit_guidance(const UpscaleSettings &wanted, ResolvedSettings &settings) const;
   void limit_cache(const UpscaleSettings &wanted, ResolvedSettings &settings) const;
   void measure(const std::string &name, const std::string &prompt,

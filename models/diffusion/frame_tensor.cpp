@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <cstring>
 
 namespace livepeer {
 namespace {
@@ -54,9 +56,22 @@ void to_numbers(const float *in, size_t count, const Samples &samples, uint16_t 
   }
 }
 
+/// By the bits, of which an exponent of ones says that a number is none: what compilers turn into
+/// vector instructions.
+bool all_finite(const float *numbers, size_t count) {
+  constexpr int32_t infinity = 0x7f800000;
+  int32_t largest = 0;
+  for (size_t i = 0; i < count; i++) {
+    int32_t bits;
+    std::memcpy(&bits, numbers + i, sizeof(bits));
+    largest = std::max(largest, bits & 0x7fffffff);
+  }
+  return largest < infinity;
+}
+
 /// `numbers` of `width` pixels, [3, factor, factor] for each, as `factor` rows of RGB.
 template <int factor, typename T>
-void write_rows(const T *numbers, int64_t width, Frame &frame, int x, int y) {
+void write_rows(const T *numbers, int64_t width, const FramePart &frame, int x, int y) {
   constexpr int plane = factor * factor;
   for (int dy = 0; dy < factor; dy++) {
     T *out = frame.row<T>(y + dy) + size_t(x) * 3;
@@ -88,22 +103,28 @@ torch::Tensor read(const Frame &frame, const Rect &rect) {
 }
 
 template <typename T>
-void write(const torch::Tensor &image, Frame &frame, int x, int y) {
+bool write(const torch::Tensor &image, const FramePart &frame, int x, int y) {
   // [3 * f * f, h, w] is [3, f, f, h, w] with the middle axes inside each pixel; f is 1 or 4.
   const int64_t factor = image.size(0) == 3 ? 1 : 4;
   const int64_t channels = 3 * factor * factor, width = image.size(2);
-  const torch::Tensor lines = image.permute({1, 2, 0}).contiguous();
+  torch::Tensor lines = image.permute({1, 2, 0});
+  if (lines.stride(2) != 1 || lines.stride(1) != channels) lines = lines.contiguous();
   const float *in = lines.data_ptr<float>();
+  const int64_t stride = lines.stride(0);
+  std::atomic<bool> finite{true};
   at::parallel_for(0, image.size(1), 8, [&](int64_t begin, int64_t end) {
     std::vector<T> line(size_t(channels * width));
     for (int64_t row = begin; row < end; row++) {
-      to_numbers(in + row * channels * width, line.size(), frame.samples, line.data());
+      const float *numbers = in + row * stride;
+      if (!all_finite(numbers, line.size())) finite = false;
+      to_numbers(numbers, line.size(), frame.samples, line.data());
       if (factor == 1)
         write_rows<1>(line.data(), width, frame, x, y + int(row));
       else
         write_rows<4>(line.data(), width, frame, x, y + 4 * int(row));
     }
   });
+  return finite;
 }
 
 }  // namespace
@@ -112,9 +133,9 @@ torch::Tensor to_tensor(const Frame &frame, const Rect &rect) {
   return frame.samples.bytes == 1 ? read<uint8_t>(frame, rect) : read<uint16_t>(frame, rect);
 }
 
-void write_pixels(const torch::Tensor &image, Frame &frame, int x, int y) {
-  frame.samples.bytes == 1 ? write<uint8_t>(image, frame, x, y)
-                           : write<uint16_t>(image, frame, x, y);
+bool write_pixels(const torch::Tensor &image, const FramePart &frame, int x, int y) {
+  return frame.samples.bytes == 1 ? write<uint8_t>(image, frame, x, y)
+                                  : write<uint16_t>(image, frame, x, y);
 }
 
 }  // namespace livepeer

@@ -16,7 +16,8 @@ inline torch::Tensor to_tensor(const Frame &frame) {
 /// Writes `image` float32 on the CPU, -1 .. 1 for black .. white, into `frame` from pixel (x, y)
 /// on, in its samples, clamped to what they can hold and rounded half to even; to 8 bits (v / 2 +
 /// 0.5) clamped to [0, 1], times 255, as diffusers does it. The image is [3, height, width], or
-/// [48, height / 4, width / 4] before a pixel shuffle; any strides.
-void write_pixels(const torch::Tensor &image, Frame &frame, int x, int y);
+/// [48, height / 4, width / 4] before a pixel shuffle; any strides, without a copy where the
+/// numbers of a row follow each other pixel by pixel. Returns whether all numbers are finite.
+bool write_pixels(const torch::Tensor &image, const FramePart &frame, int x, int y);
 
 }  // namespace livepeer

@@ -81,9 +81,11 @@ torch::Tensor apply_tiled(int64_t width, int64_t height, const TileLayout &layou
     if (!result.defined()) {
       scale = part.size(2) / tile.crop.height;
       result = at::empty({part.size(0), part.size(1), height * scale, width * scale},
-                         part.options(), part.suggest_memory_format())
-                   .zero_();
-      weights = torch::zeros({1, 1, height * scale, width * scale}, part.options());
+                         part.options(), part.suggest_memory_format());
+      if (!layout.exact) {
+        result.zero_();
+        weights = torch::zeros({1, 1, height * scale, width * scale}, part.options());
+      }
     }
     const auto in_result = [scale](const Rect &rect) {
       const int s = int(scale);

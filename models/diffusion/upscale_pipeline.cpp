@@ -4,7 +4,6 @@
 #include <torch/utils.h>
 
 #include "diffusion/schedulers/scheduler_base.h"
-#include "diffusion/schedulers/schedulers.h"
 #include "diffusion/step_cache.h"
 
 namespace livepeer {
@@ -95,8 +94,8 @@ torch::Tensor StableDiffusionUpscalePipeline::operator()(const PipelineRequest &
                                          "; set noise-level to one of them, not " +
                                          std::to_string(settings.noise_level) + ".");
 
-  const auto scheduler = make_scheduler(components_.scheduler, request.scheduler, settings.eta);
-  scheduler->set_timesteps(int(settings.steps));
+  const auto scheduler =
+      components_.scheduler.get(request.scheduler, settings.steps, settings.eta)->clone();
   const std::vector<double> &timesteps = scheduler->timesteps();
 
   progress.advance(0, "prompt");

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "diffusion/noise_schedule.h"
+#include "diffusion/schedulers/schedulers.h"
 #include "diffusion/tiles.h"
-#include "io/config.h"
 #include "nn/interfaces.h"
 #include "runtime/model.h"
 
@@ -51,7 +51,7 @@ class StableDiffusionUpscalePipeline {
     std::shared_ptr<Denoiser> unet;
     std::shared_ptr<Vae> vae;
     EncodePrompt encode_prompt;
-    Config scheduler;
+    SchedulerCache scheduler;
     NoiseSchedule low_res_scheduler;
     torch::Device device = torch::kCPU;
     MeasurePrompt measure_prompt = {};  ///< empty: every prompt is taken whole

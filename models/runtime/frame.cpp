@@ -5,7 +5,7 @@ namespace livepeer {
 const Frame &in_8_bits(const Frame &frame, Frame &made) {
   const Samples &samples = frame.samples;
   if (samples.bytes == 1) return frame;
-  made = Frame(frame.width, frame.height);
+  made = Frame::unset(frame.width, frame.height);
   const float step = samples.step();
   for (int y = 0; y < frame.height; ++y) {
     const auto *in = frame.row<uint16_t>(y);

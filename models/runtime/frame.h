@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 namespace livepeer {
@@ -20,17 +22,38 @@ inline bool operator==(const Samples &a, const Samples &b) {
   return a.bytes == b.bytes && a.lowest == b.lowest && a.highest == b.highest;
 }
 
+/// Leaves numbers as they are in memory where no value is given for them.
+template <typename T>
+struct UnsetAllocator : std::allocator<T> {
+  template <typename U>
+  struct rebind {
+    using other = UnsetAllocator<U>;
+  };
+  template <typename U>
+  void construct(U *at) {
+    ::new (static_cast<void *>(at)) U;
+  }
+  template <typename U, typename... Values>
+  void construct(U *at, Values &&...values) {
+    ::new (static_cast<void *>(at)) U(std::forward<Values>(values)...);
+  }
+};
+
+/// Megabytes that are about to be written need no zeros first: Bytes(n) is unset, Bytes(n, 0) not.
+using Bytes = std::vector<uint8_t, UnsetAllocator<uint8_t>>;
+
 /// RGB, row major, no padding between pixels or rows. Owns its pixels, so that a job never touches
 /// memory of the pipeline.
 struct Frame {
   int width = 0;
   int height = 0;
   Samples samples;
-  std::vector<uint8_t> pixels;
+  Bytes pixels;
 
   Frame() = default;
-  Frame(int w, int h, Samples s = {})
-      : width(w), height(h), samples(s), pixels(size_t(w) * size_t(h) * pixel_bytes()) {}
+  Frame(int w, int h, Samples s = {}) : Frame(w, h, s, Bytes(size_of(w, h, s), 0)) {}
+  /// For whoever writes every pixel.
+  static Frame unset(int w, int h, Samples s = {}) { return {w, h, s, Bytes(size_of(w, h, s))}; }
   bool empty() const { return pixels.empty(); }
   size_t pixel_bytes() const { return size_t(samples.bytes) * 3; }
   /// T is the type of the numbers; uint8_t also counts in bytes.
@@ -41,6 +64,12 @@ struct Frame {
   template <typename T = uint8_t>
   T *row(int y) {
     return reinterpret_cast<T *>(pixels.data() + size_t(y) * size_t(width) * pixel_bytes());
+  }
+
+ private:
+  Frame(int w, int h, Samples s, Bytes p) : width(w), height(h), samples(s), pixels(std::move(p)) {}
+  static size_t size_of(int w, int h, const Samples &s) {
+    return size_t(w) * size_t(h) * size_t(s.bytes) * 3;
   }
 };
 
@@ -63,6 +92,31 @@ struct Shift {
 };
 
 inline bool operator==(const Shift &a, const Shift &b) { return a.x == b.x && a.y == b.y; }
+
+/// A part of a frame, to write to; the frame must outlive it.
+class FramePart {
+ public:
+  FramePart(Frame &frame) : FramePart(frame, {0, 0, frame.width, frame.height}) {}
+  /// `rect` in the frame's own pixels.
+  FramePart(Frame &frame, const Rect &rect)
+      : width(rect.width),
+        height(rect.height),
+        samples(frame.samples),
+        frame_(frame),
+        rect_(rect) {}
+  /// As Frame::row, of the part.
+  template <typename T = uint8_t>
+  T *row(int y) const {
+    return frame_.row<T>(rect_.y + y) + size_t(rect_.x) * frame_.pixel_bytes() / sizeof(T);
+  }
+
+  const int width, height;
+  const Samples samples;
+
+ private:
+  Frame &frame_;
+  const Rect rect_;
+};
 
 /// `rect` with `margin` around it, as far as a frame of width x height reaches.
 inline Rect grown(const Rect &rect, int margin, int width, int height) {

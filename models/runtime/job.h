@@ -16,11 +16,12 @@ namespace livepeer {
 
 using std::chrono::nanoseconds;
 
-/// One frame to upscale, with one complete set of settings.
+/// One frame to upscale, with one complete set of settings. Both are shared, not copied, by all who
+/// need them, as the frame after this one does, and change no more.
 struct JobRequest {
-  Frame low_res;
-  UpscaleSettings settings;
-  Shift noise_shift;  ///< for the session, which lets the noise follow the picture
+  std::shared_ptr<const Frame> low_res;
+  std::shared_ptr<const UpscaleSettings> settings;
+  std::optional<uint64_t> seed;  ///< instead of that of the settings
   /// 0: regions that are exactly equal to the frame before are not computed again; > 0: nor regions
   /// that differ by at most this much on average, in 1/255; negative: everything is computed.
   double reuse_threshold = 0;

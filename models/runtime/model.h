@@ -53,21 +53,26 @@ class UpscaleModel {
  public:
   virtual ~UpscaleModel() = default;
 
-  virtual std::string id() const = 0;         ///< model id or folder name
-  virtual std::string device() const = 0;     ///< what "auto" became
-  virtual std::string precision() const = 0;  ///< what "auto" became
+  virtual const std::string &id() const = 0;         ///< model id or folder name
+  virtual const std::string &device() const = 0;     ///< what "auto" became
+  virtual const std::string &precision() const = 0;  ///< what "auto" became
   /// The level of the processor's instructions that are used, and why; empty on other devices.
-  virtual std::string cpu_level() const = 0;
+  virtual const std::string &cpu_level() const = 0;
   /// Replaces what the model cannot do by what comes nearest, and notes it.
   virtual ResolvedSettings resolve(const UpscaleSettings &settings) const = 0;
 
-  /// Upscales `region` of `low_res`; the result is 4x the region, in the same samples. The pixels
-  /// around the region are used as context, and with a bounded receptive_radius() the result
-  /// equals, byte for byte, that part of the whole frame's. The noise is displaced by
-  /// `noise_shift`, wrapping around. Throws Error, also where the networks' numbers are not finite;
-  /// Error{cancelled} within one step of progress.cancel().
-  virtual Frame upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
-                        const Shift &noise_shift, const Limits &limits, Progress &progress) = 0;
+  /// Upscales `region` of `low_res` into `high_res`, which is 4x the region, in the same samples,
+  /// and is written tile by tile. The pixels around the region are used as context, and with a
+  /// bounded receptive_radius() the result equals, byte for byte, that part of the whole frame's.
+  /// The settings' own seed does not count. Throws Error, also where the networks' numbers are not
+  /// finite; Error{cancelled} within one step of progress.cancel(). What has been written by then
+  /// is no picture.
+  virtual void upscale_into(const FramePart &high_res, const Frame &low_res, const Rect &region,
+                            const UpscaleSettings &settings, const Noise &noise,
+                            const Limits &limits, Progress &progress) = 0;
+  /// The same into a frame of its own, with the noise of the settings' seed.
+  Frame upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
+                const Shift &noise_shift, const Limits &limits, Progress &progress);
 
   /// How far, in low-resolution pixels, an input pixel can reach into the output under these
   /// settings; nullopt: everywhere (only whole frames are exact then).

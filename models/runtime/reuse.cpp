@@ -53,14 +53,27 @@ void add(std::vector<Rect> &regions, Rect rect) {
   regions.push_back(rect);
 }
 
+/// `from` with the regions of `to`.
+std::shared_ptr<const Frame> composed(const Frame &from, const Frame &to,
+                                      const std::vector<Rect> &regions) {
+  const auto result = std::make_shared<Frame>(from);
+  const size_t pixel = result->pixel_bytes();
+  for (const Rect &r : regions)
+    for (int y = r.y; y < r.y + r.height; ++y)
+      std::memcpy(result->row(y) + size_t(r.x) * pixel, to.row(y) + size_t(r.x) * pixel,
+                  size_t(r.width) * pixel);
+  return result;
+}
+
 }  // namespace
 
-ReusePlan ReuseState::plan(const JobRequest &request, std::optional<int> radius) const {
-  const Frame &frame = request.low_res;
+ReusePlan ReuseState::plan(const JobRequest &request, const Noise &noise,
+                           std::optional<int> radius) const {
+  const Frame &frame = *request.low_res;
   ReusePlan plan;
-  if (!high_res_ || request.reuse_threshold < 0 || frame.width != low_res_.width ||
-      frame.height != low_res_.height || !(frame.samples == low_res_.samples) ||
-      !(request.settings == settings_) || !(request.noise_shift == noise_shift_))
+  if (!high_res_ || request.reuse_threshold < 0 || frame.width != low_res_->width ||
+      frame.height != low_res_->height || !(frame.samples == low_res_->samples) ||
+      !(noise == noise_) || !same_but_seed(*request.settings, *settings_))
     return plan;
   plan.whole_frame = false;
   const auto changed = frame.samples.bytes == 1 ? block_changed<uint8_t> : block_changed<uint16_t>;
@@ -69,7 +82,7 @@ ReusePlan ReuseState::plan(const JobRequest &request, std::optional<int> radius)
   for (int by = 0; by < blocks(frame.height); ++by) {
     for (int bx = 0; bx < blocks(frame.width);) {
       const int first = bx;
-      while (bx < blocks(frame.width) && changed(low_res_, frame, bx, by, request.reuse_threshold))
+      while (bx < blocks(frame.width) && changed(*low_res_, frame, bx, by, request.reuse_threshold))
         ++bx;
       if (bx > first) {
         if (!radius) return {};
@@ -86,30 +99,15 @@ ReusePlan ReuseState::plan(const JobRequest &request, std::optional<int> radius)
   return plan;
 }
 
-void ReuseState::remember(const JobRequest &request, std::shared_ptr<const Frame> high_res) {
-  low_res_ = request.low_res;
+void ReuseState::remember(const JobRequest &request, const Noise &noise, const ReusePlan &plan,
+                          std::shared_ptr<const Frame> high_res) {
+  // Only what was computed becomes the new reference, so small differences cannot add up.
+  low_res_ = plan.whole_frame || request.reuse_threshold <= 0
+                 ? request.low_res
+                 : composed(*low_res_, *request.low_res, plan.regions);
   settings_ = request.settings;
-  noise_shift_ = request.noise_shift;
+  noise_ = noise;
   high_res_ = std::move(high_res);
-}
-
-std::shared_ptr<const Frame> ReuseState::compose(const JobRequest &request,
-                                                 const std::vector<Rect> &regions,
-                                                 const std::vector<Frame> &parts) {
-  auto result = std::make_shared<Frame>(*high_res_);
-  const size_t pixel = result->pixel_bytes();
-  for (size_t i = 0; i < regions.size(); ++i) {
-    const Rect &r = regions[i];
-    for (int y = 0; y < r.height * 4; ++y)
-      std::memcpy(result->row(r.y * 4 + y) + size_t(r.x) * 4 * pixel, parts[i].row(y),
-                  size_t(r.width) * 4 * pixel);
-    // Only what was computed becomes the new reference, so small differences cannot add up.
-    for (int y = r.y; y < r.y + r.height; ++y)
-      std::memcpy(low_res_.row(y) + size_t(r.x) * pixel,
-                  request.low_res.row(y) + size_t(r.x) * pixel, size_t(r.width) * pixel);
-  }
-  high_res_ = result;
-  return result;
 }
 
 void ReuseState::forget() { *this = {}; }

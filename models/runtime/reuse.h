@@ -18,19 +18,17 @@ struct ReusePlan {
 class ReuseState {
  public:
   /// `radius`: how far a changed pixel reaches (UpscaleModel::receptive_radius).
-  ReusePlan plan(const JobRequest &request, std::optional<int> radius) const;
-  /// Remembers a whole frame's result, or one composed by compose().
-  void remember(const JobRequest &request, std::shared_ptr<const Frame> high_res);
-  /// The remembered result with `parts[i]` in place of region i; remembers it.
-  std::shared_ptr<const Frame> compose(const JobRequest &request, const std::vector<Rect> &regions,
-                                       const std::vector<Frame> &parts);
+  ReusePlan plan(const JobRequest &request, const Noise &noise, std::optional<int> radius) const;
+  /// Remembers a frame's result, for which was computed what `plan` says.
+  void remember(const JobRequest &request, const Noise &noise, const ReusePlan &plan,
+                std::shared_ptr<const Frame> high_res);
   std::shared_ptr<const Frame> high_res() const { return high_res_; }
   void forget();
 
  private:
-  Frame low_res_;
-  UpscaleSettings settings_;
-  Shift noise_shift_;
+  std::shared_ptr<const Frame> low_res_;
+  std::shared_ptr<const UpscaleSettings> settings_;
+  Noise noise_;
   std::shared_ptr<const Frame> high_res_;
 };
 

@@ -12,6 +12,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// What is free is read out of a dozen files: not for every frame that needs no more than others.
+constexpr std::chrono::seconds kBetweenMemoryChecks(1);
+
 }  // namespace
 
 Session::Session(ModelSpec spec, Limits limits, std::string key,
@@ -133,10 +136,6 @@ bool Session::load() {
       std::lock_guard<std::mutex> lock(mutex_);
       model_ = model;
       stats_.load_time = Clock::now() - start;
-      stats_.model = model->id();
-      stats_.device = model->device();
-      stats_.precision = model->precision();
-      stats_.cpu_level = model->cpu_level();
     }
     if (observer_.loaded) observer_.loaded(*model);
     return true;
@@ -186,57 +185,56 @@ JobResult Session::compute(Job &job) {
   }
   const bool unseen = result.outcome == JobResult::Outcome::late && request.drop_if_late;
   if (result.outcome != JobResult::Outcome::done && !unseen)
-    check(request, request.low_res, result);
+    check(request, *request.low_res, result);
   return result;
 }
 
 JobResult Session::work(Job &job) {
   const JobRequest &request = job.request();
+  JobResult result;
   if (request.plain) {
-    JobResult result;
     result.outcome = JobResult::Outcome::plain;
     return result;
   }
-  const TemporalMode temporal = request.settings.temporal;
-  if (temporal == TemporalMode::fixed) return infer_in_time(job, request);
-  JobRequest adapted = request;
-  if (temporal == TemporalMode::off) {
-    // A seed of its own for each frame, told in its result; nothing to reuse.
-    adapted.settings.seed += frame_index_++;
-    adapted.reuse_threshold = -1;
-  } else {
-    adapted.noise_shift = follow(request.low_res);
+  const UpscaleSettings &settings = *request.settings;
+  const std::shared_ptr<UpscaleModel> model = this->model();
+  Noise noise{request.seed.value_or(settings.seed), {}};
+  // A seed of its own for each frame, told in its result; nothing to reuse.
+  if (settings.temporal == TemporalMode::off) noise.seed += frame_index_++;
+  if (settings.temporal == TemporalMode::motion) noise.shift = follow(request.low_res);
+  ReusePlan plan;
+  if (settings.temporal != TemporalMode::off)
+    plan = temporal_.plan(request, noise, model->receptive_radius(settings));
+  result.settings = model->resolve(settings);
+  result.inferred = plan.whole_frame || !plan.regions.empty();
+  if (result.inferred && too_late(request, result.settings)) {
+    JobResult late;
+    late.outcome = JobResult::Outcome::late;
+    return late;
   }
-  return infer_in_time(job, adapted);
+  infer(job, noise, plan, result);
+  return result;
 }
 
-Shift Session::follow(const Frame &low_res) {
-  Frame made;
-  const Frame &seen = in_8_bits(low_res, made);
-  const Shift moved = estimate_shift(last_low_res_, seen);
-  last_low_res_ = seen;
-  noise_shift_ = {(noise_shift_.x + moved.x) % low_res.width,
-                  (noise_shift_.y + moved.y) % low_res.height};
+Shift Session::follow(const std::shared_ptr<const Frame> &low_res) {
+  std::shared_ptr<const Frame> seen = low_res;
+  if (low_res->samples.bytes > 1) {
+    const auto made = std::make_shared<Frame>();
+    in_8_bits(*low_res, *made);
+    seen = made;
+  }
+  const Shift moved = last_low_res_ ? estimate_shift(*last_low_res_, *seen) : Shift{};
+  last_low_res_ = std::move(seen);
+  noise_shift_ = {(noise_shift_.x + moved.x) % low_res->width,
+                  (noise_shift_.y + moved.y) % low_res->height};
   return noise_shift_;
 }
 
-JobResult Session::infer_in_time(Job &job, const JobRequest &request) {
-  const ReusePlan plan = temporal_.plan(request, std::nullopt);
-  const bool costs_nothing = !plan.whole_frame && plan.regions.empty();
-  if (!costs_nothing && too_late(request)) {
-    JobResult result;
-    result.outcome = JobResult::Outcome::late;
-    return result;
-  }
-  return infer(job, request);
-}
-
-bool Session::too_late(const JobRequest &request) {
-  const ResolvedSettings settings = model()->resolve(request.settings);
-  pace_.expect(
-      {request.low_res.width, request.low_res.height, settings.steps,
-       settings.guidance_scale > 1 && request.settings.prompt != request.settings.negative_prompt,
-       request.settings.scheduler});
+bool Session::too_late(const JobRequest &request, const ResolvedSettings &settings) {
+  const UpscaleSettings &asked = *request.settings;
+  pace_.expect({request.low_res->width, request.low_res->height, settings.steps,
+                settings.guidance_scale > 1 && asked.prompt != asked.negative_prompt,
+                asked.scheduler});
   if (!request.too_late) return false;
   if (request.too_late(nanoseconds(0))) return true;
   return request.too_late(pace_.demand()) && !pace_.probe(Clock::now());
@@ -251,39 +249,48 @@ nanoseconds Session::time_of_whole(const ReusePlan &plan, const Frame &low_res,
   return std::clamp(pace_.mean(), time, nanoseconds(int64_t(double(time.count()) / share)));
 }
 
-JobResult Session::infer(Job &job, const JobRequest &request) {
+void Session::infer(Job &job, const Noise &noise, const ReusePlan &plan, JobResult &result) {
   const auto start = Clock::now();
-  const std::shared_ptr<UpscaleModel> model = this->model();
-  JobResult result;
-  result.seed = request.settings.seed;
-  result.settings = model->resolve(request.settings);
-  const ReusePlan plan = temporal_.plan(request, model->receptive_radius(request.settings));
-  const Frame &low_res = request.low_res;
-  result.inferred = plan.whole_frame || !plan.regions.empty();
+  const JobRequest &request = job.request();
+  const Frame &low_res = *request.low_res;
+  result.seed = noise.seed;
   result.reused = !plan.whole_frame;
-  if (plan.whole_frame) {
-    check_memory(low_res.width, low_res.height, low_res.samples.bytes);
-    temporal_.forget();  // before the next picture takes as much memory
-    const Rect all{0, 0, low_res.width, low_res.height};
-    result.high_res = std::make_shared<Frame>(upscale(job, request, all, result));
-    temporal_.remember(request, result.high_res);
-  } else if (!plan.regions.empty()) {
-    std::vector<Frame> parts;
-    for (const Rect &region : plan.regions) parts.push_back(upscale(job, request, region, result));
-    result.high_res = temporal_.compose(request, plan.regions, parts);
-  } else {
-    result.high_res = temporal_.high_res();
+  if (result.inferred) {
+    std::shared_ptr<Frame> high_res;
+    if (plan.whole_frame) {
+      watch_memory(low_res);
+      temporal_.forget();  // before the next picture takes as much memory
+      high_res = std::make_shared<Frame>(
+          Frame::unset(low_res.width * 4, low_res.height * 4, low_res.samples));
+      const Rect all{0, 0, low_res.width, low_res.height};
+      result.retried = upscale(job, noise, all, *high_res);
+    } else {
+      high_res = std::make_shared<Frame>(*temporal_.high_res());
+      for (const Rect &r : plan.regions)
+        if (upscale(job, noise, r, {*high_res, {r.x * 4, r.y * 4, r.width * 4, r.height * 4}}))
+          result.retried = true;
+    }
+    temporal_.remember(request, noise, plan, std::move(high_res));
   }
+  result.high_res = temporal_.high_res();
   result.outcome = JobResult::Outcome::done;
   check(request, *result.high_res, result);
   const auto end = Clock::now();
   result.time = end - start;
   if (result.inferred) pace_.ran(time_of_whole(plan, low_res, result.time), end);
-  return result;
+}
+
+void Session::watch_memory(const Frame &low_res) {
+  const auto now = Clock::now();
+  const size_t size = low_res.pixels.size();
+  if (size <= memory_checked_for_ && now - memory_checked_ < kBetweenMemoryChecks) return;
+  check_memory(low_res.width, low_res.height, low_res.samples.bytes);
+  memory_checked_for_ = size;
+  memory_checked_ = now;
 }
 
 void Session::check(const JobRequest &request, const Frame &picture, JobResult &result) {
-  if (!request.settings.safety_check) return;
+  if (!request.settings->safety_check) return;
   try {
     const std::shared_ptr<UpscaleModel> model = this->model();
     if (!model->has_safety_checker())
@@ -295,7 +302,7 @@ void Session::check(const JobRequest &request, const Frame &picture, JobResult &
     const SafetyVerdict verdict =
         known ? last_safety_ : model->check_safety(in_8_bits(picture, made));
     if (result.outcome == JobResult::Outcome::done) last_safety_ = verdict;
-    result.safety = safety_hold_.apply(verdict, in_8_bits(request.low_res, made), request.time);
+    result.safety = safety_hold_.apply(verdict, in_8_bits(*request.low_res, made), request.time);
   } catch (...) {
     result.unchecked = current_error("checking a frame");
     // What was made is not reused: it would have to be checked first.
@@ -303,24 +310,27 @@ void Session::check(const JobRequest &request, const Frame &picture, JobResult &
   }
 }
 
-Frame Session::upscale(Job &job, const JobRequest &request, const Rect &region, JobResult &result) {
+bool Session::upscale(Job &job, const Noise &noise, const Rect &region, const FramePart &high_res) {
   const std::shared_ptr<UpscaleModel> model = this->model();
-  const Frame &low_res = request.low_res;
+  const Frame &low_res = *job.request().low_res;
+  const auto run = [&](const Limits &limits) {
+    model->upscale_into(high_res, low_res, region, *job.request().settings, noise, limits,
+                        job.progress());
+  };
   try {
-    return model->upscale(low_res, region, request.settings, request.noise_shift, limits_,
-                          job.progress());
+    run(limits_);
+    return false;
   } catch (const std::bad_alloc &) {
   } catch (const Error &error) {
     if (error.kind() != ErrorKind::no_space) throw;
   }
   // Memory ran out: once more with tiles for half of what this took.
-  result.retried = true;
   Limits smaller = limits_;
   smaller.tile_size = 0;
   smaller.memory_budget = std::max<uint64_t>(
       1, model->memory_estimate(low_res.width, low_res.height, low_res.samples.bytes, limits_) / 2);
-  return model->upscale(low_res, region, request.settings, request.noise_shift, smaller,
-                        job.progress());
+  run(smaller);
+  return true;
 }
 
 void Session::count(const JobResult &result) {

@@ -34,10 +34,9 @@ struct SessionStats {
   uint64_t flagged = 0;
   nanoseconds load_time{0};
   nanoseconds last_time{0};
-  nanoseconds mean_time{0};                         ///< of inferences, the newest counting most
-  nanoseconds demand{0};                            ///< Pace::demand()
-  size_t queue_depth = 0;                           ///< jobs waiting or running
-  std::string model, device, precision, cpu_level;  ///< empty until loaded
+  nanoseconds mean_time{0};  ///< of inferences, the newest counting most
+  nanoseconds demand{0};     ///< Pace::demand()
+  size_t queue_depth = 0;    ///< jobs waiting or running
 };
 
 /// One stream of frames through one model: temporal state and statistics. The jobs are computed in
@@ -70,14 +69,17 @@ class Session {
   void forget_frames_before();
   JobResult work(Job &job);
   /// Follows the picture with the noise, under TemporalMode::motion.
-  Shift follow(const Frame &low_res);
-  JobResult infer_in_time(Job &job, const JobRequest &request);
-  bool too_late(const JobRequest &request);
+  Shift follow(const std::shared_ptr<const Frame> &low_res);
+  bool too_late(const JobRequest &request, const ResolvedSettings &settings);
   /// How long a whole frame takes, where what `plan` asks for took `time`: at least that, and not
   /// more than by the area, since the surroundings make a part dearer.
   nanoseconds time_of_whole(const ReusePlan &plan, const Frame &low_res, nanoseconds time) const;
-  JobResult infer(Job &job, const JobRequest &request);
-  Frame upscale(Job &job, const JobRequest &request, const Rect &region, JobResult &result);
+  /// Computes what `plan` says, and fills in the rest of `result`.
+  void infer(Job &job, const Noise &noise, const ReusePlan &plan, JobResult &result);
+  /// Returns whether memory ran out once, and smaller tiles went through.
+  bool upscale(Job &job, const Noise &noise, const Rect &region, const FramePart &high_res);
+  /// check_memory(), for a frame that is about to be computed.
+  void watch_memory(const Frame &low_res);
   /// Fills in what the safety checker says of `picture`.
   void check(const JobRequest &request, const Frame &picture, JobResult &result);
   void refuse(const std::shared_ptr<Job> &job, const Error &error);
@@ -102,12 +104,15 @@ class Session {
   SessionStats stats_;
 
   // The worker's own.
+  size_t memory_checked_for_ = 0;  // bytes of the input
+  std::chrono::steady_clock::time_point memory_checked_;
   ReuseState temporal_;
   Pace pace_;
   SafetyHold safety_hold_;
   SafetyVerdict last_safety_;  // of temporal_'s picture
   uint64_t frame_index_ = 0;   // frames since the last discontinuity
-  Frame last_low_res_;         // TemporalMode::motion: the frame before, and where the noise is
+  // TemporalMode::motion: the frame before, in 8 bits, and where the noise is.
+  std::shared_ptr<const Frame> last_low_res_;
   Shift noise_shift_;
 };
 

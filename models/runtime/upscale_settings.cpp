@@ -6,8 +6,9 @@
 namespace livepeer {
 namespace {
 
+/// All but the seed.
 auto tie(const UpscaleSettings &s) {
-  return std::tie(s.prompt, s.negative_prompt, s.seed, s.steps, s.guidance_scale, s.noise_level,
+  return std::tie(s.prompt, s.negative_prompt, s.steps, s.guidance_scale, s.noise_level,
                   s.noise_temperature, s.scheduler, s.eta, s.guidance_start, s.guidance_stop,
                   s.cache_interval, s.cache_branch_id, s.temporal, s.safety_check);
 }
@@ -32,6 +33,10 @@ std::vector<std::string> UpscaleSettings::validate() const {
   return complaints;
 }
 
-bool operator==(const UpscaleSettings &a, const UpscaleSettings &b) { return tie(a) == tie(b); }
+bool operator==(const UpscaleSettings &a, const UpscaleSettings &b) {
+  return a.seed == b.seed && same_but_seed(a, b);
+}
+
+bool same_but_seed(const UpscaleSettings &a, const UpscaleSettings &b) { return tie(a) == tie(b); }
 
 }  // namespace livepeer

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/frame.h"
+
 namespace livepeer {
 
 /// The sampler; `model`: the one the snapshot's scheduler_config.json names.
@@ -19,7 +21,7 @@ enum class TemporalMode { off, fixed, motion };
 struct UpscaleSettings {
   std::string prompt;
   std::string negative_prompt;
-  uint64_t seed = 0;              ///< as given to torch's generator
+  uint64_t seed = 0;              ///< of the noise, where nothing says another
   unsigned steps = 0;             ///< 0: the model's default
   double guidance_scale = -1;     ///< -1: the model's default; <= 1: off
   int noise_level = -1;           ///< -1: the model's default; 0 .. max_noise_level
@@ -40,6 +42,17 @@ struct UpscaleSettings {
 };
 
 bool operator==(const UpscaleSettings &a, const UpscaleSettings &b);
+bool same_but_seed(const UpscaleSettings &a, const UpscaleSettings &b);
+
+/// The noise of one frame. Frames of one stream share their settings; their noise may differ.
+struct Noise {
+  uint64_t seed = 0;  ///< as given to torch's generator
+  Shift shift;        ///< how far it is displaced, wrapping around
+};
+
+inline bool operator==(const Noise &a, const Noise &b) {
+  return a.seed == b.seed && a.shift == b.shift;
+}
 
 enum class Precision { automatic, float32, bfloat16, float16 };
 

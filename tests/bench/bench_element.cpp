@@ -37,8 +37,10 @@ std::shared_ptr<UpscaleModel> open_embedded(const Limits &limits) {
   spec.safety_check = false;
   const auto session = Runtime::instance().open(spec, limits);
   JobRequest request;
-  request.low_res = Frame(8, 8);
-  request.settings.safety_check = false;
+  request.low_res = std::make_shared<Frame>(8, 8);
+  UpscaleSettings settings;
+  settings.safety_check = false;
+  request.settings = std::make_shared<UpscaleSettings>(settings);
   const auto job = session->submit(std::move(request));
   if (const JobResult &result = job->wait(); result.error) throw *result.error;
   auto model = session->model();

@@ -5,14 +5,12 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <numeric>
+#include <ctime>
 #include <random>
 #include <vector>
 
 namespace livepeer {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr int kPictures = 8;
 
@@ -54,7 +52,7 @@ void fill(GstElement *appsrc, GstVideoFormat format, int width, int height, int 
 }
 
 GstPadProbeReturn on_arrival(GstPad *, GstPadProbeInfo *, gpointer data) {
-  static_cast<std::vector<Clock::time_point> *>(data)->push_back(Clock::now());
+  static_cast<std::vector<Time> *>(data)->push_back(Time::now());
   return GST_PAD_PROBE_OK;
 }
 
@@ -65,8 +63,13 @@ GstPadProbeReturn on_arrival(GstPad *, GstPadProbeInfo *, gpointer data) {
 
 }  // namespace
 
-std::vector<double> pipeline_periods(const std::string &middle, GstVideoFormat format, int width,
-                                     int height, int frames) {
+Time Time::now() {
+  const auto wall = std::chrono::steady_clock::now().time_since_epoch();
+  return {std::chrono::duration<double>(wall).count(), double(std::clock()) / CLOCKS_PER_SEC};
+}
+
+std::vector<Time> pipeline_periods(const std::string &middle, GstVideoFormat format, int width,
+                                   int height, int frames) {
   const std::string launch = "appsrc name=in ! " + middle + " ! fakesink name=out sync=false";
   GError *error = nullptr;
   GstElement *pipeline = gst_parse_launch(launch.c_str(), &error);
@@ -75,7 +78,7 @@ std::vector<double> pipeline_periods(const std::string &middle, GstVideoFormat f
   fill(in, format, width, height, frames);
   gst_object_unref(in);
 
-  std::vector<Clock::time_point> arrivals;
+  std::vector<Time> arrivals;
   GstElement *out = gst_bin_get_by_name(GST_BIN(pipeline), "out");
   GstPad *pad = gst_element_get_static_pad(out, "sink");
   gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, on_arrival, &arrivals, nullptr);
@@ -95,16 +98,17 @@ std::vector<double> pipeline_periods(const std::string &middle, GstVideoFormat f
   gst_element_set_state(pipeline, GST_STATE_NULL);
   gst_object_unref(pipeline);
   if (int(arrivals.size()) != frames) stop(launch + ": frames are missing");
-  std::vector<double> periods;
+  std::vector<Time> periods;
   for (size_t i = kWarmUp; i < arrivals.size(); ++i)
-    periods.push_back(std::chrono::duration<double>(arrivals[i] - arrivals[i - 1]).count());
+    periods.push_back(arrivals[i] - arrivals[i - 1]);
   return periods;
 }
 
 double pipeline_fps(const std::string &middle, int width, int height, int frames) {
-  const std::vector<double> periods =
-      pipeline_periods(middle, GST_VIDEO_FORMAT_RGB, width, height, frames);
-  return double(periods.size()) / std::accumulate(periods.begin(), periods.end(), 0.0);
+  double seconds = 0;
+  for (const Time &period : pipeline_periods(middle, GST_VIDEO_FORMAT_RGB, width, height, frames))
+    seconds += period.wall;
+  return double(frames - kWarmUp) / seconds;
 }
 
 }  // namespace livepeer

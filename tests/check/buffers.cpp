@@ -3,8 +3,10 @@
 #include <cstdlib>
 #include <future>
 
+#include "gstlivepeerpixels.h"
 #include "gstlivepeerscaler.h"
 #include "support.h"
+#include "support/large_blocks.h"
 
 namespace {
 
@@ -58,6 +60,24 @@ POINT(E1_every_format_and_size_by_stride) {
       }
       gst_harness_teardown(h);
     }
+  }
+}
+
+POINT(E3_a_frame_takes_one_block_for_its_pixels_and_one_for_its_picture) {
+  for (const char *format : {"RGB", "BGRx", "GBR", "I420", "P010_10LE"}) {
+    const std::string caps = std::string("format=") + format + ",width=64,height=48";
+    const GstVideoInfo info = info_of(caps);
+    const size_t pixels = 64 * 48 * 3 * (gst_livepeer_is_plain_rgb(info) ? 1 : 2);
+    GstHarness *h = harness_new(caps);
+    // Settings, too, would be blocks if they were copied.
+    g_object_set(h->element, "prompt", std::string(pixels, 'x').c_str(), nullptr);
+    for (unsigned i = 0; i < 6; ++i) {
+      GstBuffer *in = pattern_new(info, i * GST_SECOND, i);
+      const livepeer::test::LargeBlocks blocks(pixels);
+      gst_buffer_unref(gst_harness_push_and_pull(h, in));
+      if (i > 2) fail_unless_equals_int(blocks.count(), 2);
+    }
+    gst_harness_teardown(h);
   }
 }
 

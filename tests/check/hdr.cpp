@@ -28,7 +28,7 @@ double nits_of(const std::string &colorimetry, guint code) {
 }
 
 /// Adds and takes away a fifth of the numbers' range from pixel to pixel, far more than any model.
-void ring(livepeer::Frame &frame) {
+void ring(const livepeer::FramePart &frame) {
   const int most = frame.samples.largest(), swing = most / 5;
   for (int y = 0; y < frame.height; ++y) {
     auto *row = frame.row<guint16>(y);

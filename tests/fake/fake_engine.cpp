@@ -55,8 +55,8 @@ void Gate::pass() {
 namespace {
 
 template <typename T>
-Frame repeated(const Frame &low_res, const Rect &region, int radius, uint64_t added) {
-  Frame out(region.width * 4, region.height * 4, low_res.samples);
+void repeat(const FramePart &out, const Frame &low_res, const Rect &region, int radius,
+            uint64_t added) {
   for (int y = 0; y < region.height; ++y) {
     for (int x = 0; x < region.width; ++x) {
       T value[3] = {0, 0, 0};
@@ -70,12 +70,10 @@ Frame repeated(const Frame &low_res, const Rect &region, int radius, uint64_t ad
         for (int u = 0; u < 4; ++u) std::copy_n(value, 3, out.row<T>(y * 4 + v) + (x * 4 + u) * 3);
     }
   }
-  return out;
 }
 
 template <typename T>
-Frame bicubic(const Frame &low_res, const Rect &region) {
-  Frame out(region.width * 4, region.height * 4, low_res.samples);
+void enlarge(const FramePart &out, const Frame &low_res, const Rect &region) {
   for (int y = 0; y < out.height; ++y) {
     const std::array<double, 4> down = bicubic_weights(y % 4);
     for (int x = 0; x < out.width * 3; ++x) {
@@ -92,7 +90,6 @@ Frame bicubic(const Frame &low_res, const Rect &region) {
       out.row<T>(y)[x] = T(std::clamp(std::round(sum), 0.0, double(low_res.samples.largest())));
     }
   }
-  return out;
 }
 
 }  // namespace
@@ -135,12 +132,13 @@ ResolvedSettings FakeModel::resolve(const UpscaleSettings &settings) const {
   return result;
 }
 
-Frame FakeModel::upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
-                         const Shift &noise_shift, const Limits &, Progress &progress) {
+void FakeModel::upscale_into(const FramePart &high_res, const Frame &low_res, const Rect &region,
+                             const UpscaleSettings &settings, const Noise &noise, const Limits &,
+                             Progress &progress) {
   ++engine_->upscales;
   engine_->pixels += int64_t(region.width) * region.height;
   if (engine_->on_upscale) engine_->on_upscale();
-  if (engine_->on_noise) engine_->on_noise(noise_shift);
+  if (engine_->on_noise) engine_->on_noise(noise.shift);
   const unsigned steps = resolve(settings).steps;
   for (unsigned step = 0; step < steps; ++step) {
     progress.advance(double(step) / steps, "step");
@@ -149,7 +147,7 @@ Frame FakeModel::upscale(const Frame &low_res, const Rect &region, const Upscale
   }
   progress.advance(1, "step");
 
-  uint64_t added = settings.seed;
+  uint64_t added = noise.seed;
   if (engine_->prompt_in_pixels) {
     uint32_t hash = 5381;  // g_str_hash
     for (const char c : settings.prompt) hash = hash * 33 + uint32_t(c);
@@ -157,17 +155,17 @@ Frame FakeModel::upscale(const Frame &low_res, const Rect &region, const Upscale
   }
   const bool plain = low_res.samples.bytes == 1;
   const int radius = engine_->radius.value_or(0);
-  Frame out;
   if (engine_->bicubic)
-    out = plain ? bicubic<uint8_t>(low_res, region) : bicubic<uint16_t>(low_res, region);
+    plain ? enlarge<uint8_t>(high_res, low_res, region)
+          : enlarge<uint16_t>(high_res, low_res, region);
   else
-    out = plain ? repeated<uint8_t>(low_res, region, radius, added)
-                : repeated<uint16_t>(low_res, region, radius, added);
-  if (engine_->on_result) engine_->on_result(out);
-  return out;
+    plain ? repeat<uint8_t>(high_res, low_res, region, radius, added)
+          : repeat<uint16_t>(high_res, low_res, region, radius, added);
+  if (engine_->on_result) engine_->on_result(high_res);
 }
 
 uint64_t FakeModel::memory_estimate(int width, int height, int sample_bytes, const Limits &) const {
+  ++engine_->estimates;
   return uint64_t(width) * uint64_t(height) * uint64_t(sample_bytes) * 48;
 }
 

@@ -51,17 +51,18 @@ struct FakeEngine {
   unsigned least_steps = 1;      ///< what its samplers can do
   size_t longest_prompt = 1000;  ///< in bytes, for those of its tokenizer
   /// Set these while no model is open.
-  std::function<void()> on_check;                 ///< may throw
-  std::function<void()> on_load;                  ///< may throw
-  std::function<void()> on_upscale;               ///< may throw
-  std::function<double(const Frame &)> score_of;  ///< instead of nsfw_score; may throw
-  std::function<void(Frame &)> on_result;         ///< may change it
-  std::function<void(const Shift &)> on_noise;    ///< told where the noise of each upscale is
+  std::function<void()> on_check;                    ///< may throw
+  std::function<void()> on_load;                     ///< may throw
+  std::function<void()> on_upscale;                  ///< may throw
+  std::function<double(const Frame &)> score_of;     ///< instead of nsfw_score; may throw
+  std::function<void(const FramePart &)> on_result;  ///< may change it
+  std::function<void(const Shift &)> on_noise;       ///< told where the noise of each upscale is
 
   std::atomic<int> loads{0};
   std::atomic<int> models_alive{0};
   std::atomic<int> upscales{0};
   std::atomic<int> checks{0};
+  std::atomic<int> estimates{0};   ///< of memory
   std::atomic<int64_t> pixels{0};  ///< low-resolution pixels computed
 };
 
@@ -76,13 +77,14 @@ class FakeModel : public UpscaleModel {
  public:
   FakeModel(std::string id, std::shared_ptr<FakeEngine> engine);
   ~FakeModel() override;
-  std::string id() const override { return id_; }
-  std::string device() const override { return "cpu"; }
-  std::string precision() const override { return "float32"; }
-  std::string cpu_level() const override { return "plain (fake)"; }
+  const std::string &id() const override { return id_; }
+  const std::string &device() const override { return device_; }
+  const std::string &precision() const override { return precision_; }
+  const std::string &cpu_level() const override { return cpu_level_; }
   ResolvedSettings resolve(const UpscaleSettings &settings) const override;
-  Frame upscale(const Frame &low_res, const Rect &region, const UpscaleSettings &settings,
-                const Shift &noise_shift, const Limits &limits, Progress &progress) override;
+  void upscale_into(const FramePart &high_res, const Frame &low_res, const Rect &region,
+                    const UpscaleSettings &settings, const Noise &noise, const Limits &limits,
+                    Progress &progress) override;
   std::optional<int> receptive_radius(const UpscaleSettings &) const override {
     return engine_->radius;
   }
@@ -92,7 +94,7 @@ class FakeModel : public UpscaleModel {
   SafetyVerdict check_safety(const Frame &picture) override;
 
  private:
-  const std::string id_;
+  const std::string id_, device_ = "cpu", precision_ = "float32", cpu_level_ = "plain (fake)";
   const std::shared_ptr<FakeEngine> engine_;
 };
 

@@ -430,6 +430,44 @@ TEST(DiffusionModel, ThreadsDoNotChangeTheResult) {
             0);
 }
 
+TEST(DiffusionModel, SchedulesAreComputedOncePerSettingsAndNotPerFrameAndTile) {
+  Fixture fixture;
+  const auto parts = fixture.components(true);
+  DiffusionModel model({"small", "cpu", "float32", {3, 1.0, 20, 1.0}, 350, 1000}, parts);
+  Progress progress;
+  UpscaleSettings settings;
+  const auto computed_for_frames = [&] {
+    for (settings.seed = 0; settings.seed < 3; ++settings.seed) {
+      const int before = fixture.unet->calls;
+      model.receptive_radius(settings);
+      model.upscale(picture(75, 53), {0, 0, 75, 53}, settings, {}, tiles(32), progress);
+      EXPECT_GT(fixture.unet->calls - before, 3) << "tiles";
+    }
+    return parts.scheduler.computed();
+  };
+  EXPECT_EQ(computed_for_frames(), 1U);
+  settings.steps = 2;
+  EXPECT_EQ(computed_for_frames(), 2U);
+  settings.scheduler = SchedulerKind::lms;
+  EXPECT_EQ(computed_for_frames(), 3U);
+  settings = {};
+  EXPECT_EQ(computed_for_frames(), 3U) << "known from before";
+}
+
+TEST(FrameTensor, PartsAreWrittenFromTilesAsTheyLie) {
+  const Frame whole = picture(24, 16);
+  const torch::Tensor image = to_tensor(whole)[0];
+  Frame copy(24, 16);
+  for (const Rect &rect : {Rect{0, 0, 9, 16}, Rect{9, 0, 15, 5}, Rect{9, 5, 15, 11}}) {
+    // Rows of a tile in the layout of the networks' results, and those of a part of a frame.
+    const torch::Tensor tile =
+        crop(image.unsqueeze(0).contiguous(at::MemoryFormat::ChannelsLast), rect)[0];
+    EXPECT_TRUE(write_pixels(tile, FramePart(copy, rect), 0, 0));
+  }
+  EXPECT_EQ(copy.pixels, whole.pixels);
+  EXPECT_FALSE(write_pixels(image / 0, copy, 0, 0));
+}
+
 TEST(FrameTensor, BytesSurviveTheRoundTrip) {
   Frame frame(256, 3);
   for (int y = 0; y < 3; y++)
@@ -467,7 +505,7 @@ TEST(FrameTensor, WhatIsBeyondTheRangeIsBlackOrWhite) {
   write_pixels(
       torch::tensor({1e9F, infinity, -1e9F, -infinity, std::nanf(""), 1.5F}).view({3, 1, 2}), frame,
       0, 0);
-  EXPECT_EQ(frame.pixels, (std::vector<uint8_t>{255, 0, 0, 255, 0, 255}));
+  EXPECT_EQ(frame.pixels, (Bytes{255, 0, 0, 255, 0, 255}));
   Frame deep(2, 1, {2, -0.5F, 1.5F});
   write_pixels(torch::tensor({1e9F, -1.F, -1e9F, -infinity, std::nanf(""), 1.F}).view({3, 1, 2}),
                deep, 0, 0);

@@ -11,13 +11,15 @@ constexpr Samples kWide{2, -1, 2};
 /// 32 x 32, all numbers the same.
 JobRequest request(const Samples &samples, int number, double threshold) {
   JobRequest request;
-  request.low_res = Frame(32, 32, samples);
+  Frame frame(32, 32, samples);
   for (int y = 0; y < 32; ++y)
     for (int i = 0; i < 32 * 3; ++i)
       if (samples.bytes == 1)
-        request.low_res.row(y)[i] = uint8_t(number);
+        frame.row(y)[i] = uint8_t(number);
       else
-        request.low_res.row<uint16_t>(y)[i] = uint16_t(number);
+        frame.row<uint16_t>(y)[i] = uint16_t(number);
+  request.low_res = std::make_shared<Frame>(std::move(frame));
+  request.settings = std::make_shared<UpscaleSettings>();
   request.reuse_threshold = threshold;
   return request;
 }
@@ -25,8 +27,8 @@ JobRequest request(const Samples &samples, int number, double threshold) {
 /// Whether a frame is computed after another one.
 bool is_new(const JobRequest &before, const JobRequest &after) {
   ReuseState state;
-  state.remember(before, std::make_shared<Frame>(128, 128, before.low_res.samples));
-  const ReusePlan plan = state.plan(after, 0);
+  state.remember(before, {}, {}, std::make_shared<Frame>(128, 128, before.low_res->samples));
+  const ReusePlan plan = state.plan(after, {}, 0);
   return plan.whole_frame || !plan.regions.empty();
 }
 
@@ -35,7 +37,7 @@ TEST(Frame, IsSeenInEightBits) {
   const uint16_t numbers[] = {0, 21845, 43690, 65535, 32768, 21930};
   std::copy_n(numbers, 6, frame.row<uint16_t>(0));
   const Frame &seen = in_8_bits(frame, made);
-  EXPECT_EQ(seen.pixels, (std::vector<uint8_t>{0, 0, 255, 255, 128, 1}));
+  EXPECT_EQ(seen.pixels, (Bytes{0, 0, 255, 255, 128, 1}));
   EXPECT_EQ(&in_8_bits(seen, frame), &seen) << "a copy for nothing";
 }
 

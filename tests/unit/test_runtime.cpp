@@ -29,9 +29,10 @@ struct RuntimeTest : ::testing::Test {
   Runtime runtime{std::make_shared<FakeLoader>(engine)};
 
   std::shared_ptr<Session> open(const ModelSpec &spec = {}) { return runtime.open(spec, {}); }
-  static JobRequest request(Frame frame) {
+  static JobRequest request(Frame frame, const UpscaleSettings &settings = {}) {
     JobRequest request;
-    request.low_res = std::move(frame);
+    request.low_res = std::make_shared<Frame>(std::move(frame));
+    request.settings = std::make_shared<UpscaleSettings>(settings);
     return request;
   }
   static Frame whole(FakeEngine &engine, const Frame &low_res, const UpscaleSettings &settings) {
@@ -346,7 +347,9 @@ TEST_F(RuntimeTest, J1_SettingsDiscontinuityAndFlushForgetTheFrameBefore) {
   auto session = open();
   auto r = request(noise_frame(8, 8, 1));
   session->submit(r)->wait();
-  r.settings.prompt = "sharp";
+  UpscaleSettings settings;
+  settings.prompt = "sharp";
+  r.settings = std::make_shared<UpscaleSettings>(settings);
   EXPECT_TRUE(session->submit(r)->wait().inferred);
   EXPECT_FALSE(session->submit(r)->wait().inferred);
   r.discontinuity = true;
@@ -359,9 +362,10 @@ TEST_F(RuntimeTest, J1_SettingsDiscontinuityAndFlushForgetTheFrameBefore) {
 
 TEST_F(RuntimeTest, TemporalOffDrawsFreshNoiseAndTellsTheSeed) {
   auto session = open();
-  auto r = request(noise_frame(8, 8, 1));
-  r.settings.temporal = TemporalMode::off;
-  r.settings.seed = 40;
+  UpscaleSettings settings;
+  settings.temporal = TemporalMode::off;
+  settings.seed = 40;
+  const auto r = request(noise_frame(8, 8, 1), settings);
   for (uint64_t i = 0; i < 3; ++i) {
     auto job = session->submit(r);
     EXPECT_EQ(job->wait().seed, 40 + i);
@@ -402,9 +406,9 @@ TEST_F(RuntimeTest, TemporalMotionMovesTheNoiseWithThePicture) {
     Frame frame(60, 60);
     for (int row = 0; row < frame.height; ++row)
       std::copy_n(wide.row(row) + i * 3, frame.width * 3, frame.row(row));
-    auto r = request(std::move(frame));
-    r.settings.temporal = TemporalMode::motion;
-    EXPECT_EQ(session->submit(r)->wait().outcome, Outcome::done);
+    UpscaleSettings settings;
+    settings.temporal = TemporalMode::motion;
+    EXPECT_EQ(session->submit(request(std::move(frame), settings))->wait().outcome, Outcome::done);
   }
   EXPECT_EQ(shifts, (std::vector<std::pair<int, int>>{{0, 0}, {-2, 0}, {-5, 0}, {-9, 0}}))
       << "and the frame that stood still was not computed again";
@@ -430,10 +434,10 @@ TEST_F(RuntimeTest, K_SafetyVerdictStaysWithAReusedFrameAndIsNeverSkipped) {
 TEST_F(RuntimeTest, StepsAreReportedToWhoWaits) {
   engine->stepping.close();
   auto session = open();
-  auto r = request(noise_frame(2, 2, 1));
-  r.settings.steps = 5;
+  UpscaleSettings settings;
+  settings.steps = 5;
   std::vector<double> seen;
-  auto job = session->submit(r);
+  auto job = session->submit(request(noise_frame(2, 2, 1), settings));
   engine->stepping.let_one_pass();
   job->wait([&](double fraction, const std::string &) {
     seen.push_back(fraction);
@@ -466,9 +470,7 @@ TEST(RuntimeEnd, JoinsWorkersThatWereNeverClosed) {
   {
     Runtime runtime(std::make_shared<FakeLoader>(engine));
     auto session = runtime.open({}, {});
-    JobRequest request;
-    request.low_res = Frame(2, 2);
-    job = session->submit(request);
+    job = session->submit(RuntimeTest::request(Frame(2, 2)));
   }
   EXPECT_EQ(job->wait().outcome, Outcome::cancelled);
   EXPECT_EQ(engine->models_alive, 0);

@@ -24,6 +24,9 @@ class DDIMScheduler : public SchedulerBase {
         posterior_variance_(config.get("posterior_variance", 0.0)),
         eta_(eta) {}
 
+  std::unique_ptr<Scheduler> clone() const override {
+    return std::make_unique<DDIMScheduler>(*this);
+  }
   void set_timesteps(int num_inference_steps) override {
     timesteps_ = spaced_timesteps(num_inference_steps, true);
     stride_ = train_timesteps() / num_inference_steps;

@@ -19,6 +19,9 @@ class DDPMScheduler : public SchedulerBase {
     large_variance_ = variance == "fixed_large";
   }
 
+  std::unique_ptr<Scheduler> clone() const override {
+    return std::make_unique<DDPMScheduler>(*this);
+  }
   void set_timesteps(int num_inference_steps) override {
     timesteps_ = spaced_timesteps(num_inference_steps, true);
     stride_ = train_timesteps() / num_inference_steps;

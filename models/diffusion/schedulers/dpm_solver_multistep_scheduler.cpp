@@ -31,6 +31,9 @@ class DPMSolverMultistepScheduler : public SchedulerBase {
                       "supported; use -Infinity.");
   }
 
+  std::unique_ptr<Scheduler> clone() const override {
+    return std::make_unique<DPMSolverMultistepScheduler>(*this);
+  }
   void set_timesteps(int num_inference_steps) override {
     history_.clear();
     const std::vector<float> training = training_sigmas(alphas_cumprod_);

@@ -12,6 +12,9 @@ class EulerAncestralDiscreteScheduler : public SigmaScheduler {
   explicit EulerAncestralDiscreteScheduler(const Config &config)
       : SigmaScheduler(config, true, false) {}
 
+  std::unique_ptr<Scheduler> clone() const override {
+    return std::make_unique<EulerAncestralDiscreteScheduler>(*this);
+  }
   bool adds_noise() const override { return true; }
 
   torch::Tensor step(const torch::Tensor &model_output, size_t index, const torch::Tensor &sample,

@@ -9,6 +9,9 @@ class EulerDiscreteScheduler : public SigmaScheduler {
  public:
   explicit EulerDiscreteScheduler(const Config &config) : SigmaScheduler(config, true, true) {}
 
+  std::unique_ptr<Scheduler> clone() const override {
+    return std::make_unique<EulerDiscreteScheduler>(*this);
+  }
   torch::Tensor step(const torch::Tensor &model_output, size_t index, const torch::Tensor &sample,
                      const at::Generator &) override {
     const double sigma = sigmas_.at(index);

@@ -13,6 +13,9 @@ class LMSDiscreteScheduler : public SigmaScheduler {
  public:
   explicit LMSDiscreteScheduler(const Config &config) : SigmaScheduler(config, false, true) {}
 
+  std::unique_ptr<Scheduler> clone() const override {
+    return std::make_unique<LMSDiscreteScheduler>(*this);
+  }
   void set_timesteps(int num_inference_steps) override {
     SigmaScheduler::set_timesteps(num_inference_steps);
     derivatives_.clear();

@@ -17,6 +17,9 @@ class PNDMScheduler : public SchedulerBase {
         final_alpha_(config.get("set_alpha_to_one", false) ? 1.0 : double(alphas_cumprod_[0])),
         skip_prk_(config.get("skip_prk_steps", false)) {}
 
+  std::unique_ptr<Scheduler> clone() const override {
+    return std::make_unique<PNDMScheduler>(*this);
+  }
   void set_timesteps(int num_inference_steps) override {
     const std::vector<double> plain = spaced_timesteps(num_inference_steps, true);
     stride_ = train_timesteps() / num_inference_steps;

@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <memory>
 #include <vector>
 
 namespace livepeer {
@@ -10,6 +11,8 @@ namespace livepeer {
 class Scheduler {
  public:
   virtual ~Scheduler() = default;
+  /// For another job: with the same timesteps, from their beginning.
+  virtual std::unique_ptr<Scheduler> clone() const = 0;
   virtual void set_timesteps(int num_inference_steps) = 0;
   /// In the order of the loop; floats, as Euler and LMS interpolate.
   virtual const std::vector<double> &timesteps() const = 0;

@@ -1,7 +1,14 @@
 #include "diffusion/schedulers/schedulers.h"
 
+#include <list>
+#include <mutex>
+#include <tuple>
+#include <utility>
+
 namespace livepeer {
 namespace {
+
+constexpr size_t cached_schedulers = 8;
 
 struct Entry {
   const char *class_name;
@@ -39,6 +46,41 @@ std::unique_ptr<Scheduler> make_scheduler(const Config &config, SchedulerKind ki
   throw Error(ErrorKind::open_read, "The scheduler class '" + class_name + "' of " +
                                         config.origin() + " is not supported; supported are " +
                                         supported + ".");
+}
+
+struct SchedulerCache::Kept {
+  using Key = std::tuple<SchedulerKind, unsigned, double>;
+  explicit Kept(Config c) : config(std::move(c)) {}
+
+  const Config config;
+  std::mutex mutex;
+  std::list<std::pair<Key, std::shared_ptr<const Scheduler>>> schedulers;  ///< the newest first
+  size_t computed = 0;
+};
+
+SchedulerCache::SchedulerCache(Config config) : kept_(std::make_shared<Kept>(std::move(config))) {}
+
+std::shared_ptr<const Scheduler> SchedulerCache::get(SchedulerKind kind, unsigned steps,
+                                                     double eta) const {
+  const Kept::Key key{kind, steps, eta};
+  const std::lock_guard<std::mutex> lock(kept_->mutex);
+  auto &schedulers = kept_->schedulers;
+  for (auto entry = schedulers.begin(); entry != schedulers.end(); ++entry) {
+    if (entry->first != key) continue;
+    schedulers.splice(schedulers.begin(), schedulers, entry);
+    return schedulers.front().second;
+  }
+  std::shared_ptr<Scheduler> scheduler = make_scheduler(kept_->config, kind, eta);
+  scheduler->set_timesteps(int(steps));
+  ++kept_->computed;
+  schedulers.emplace_front(key, scheduler);
+  if (schedulers.size() > cached_schedulers) schedulers.pop_back();
+  return scheduler;
+}
+
+size_t SchedulerCache::computed() const {
+  const std::lock_guard<std::mutex> lock(kept_->mutex);
+  return kept_->computed;
 }
 
 }  // namespace livepeer

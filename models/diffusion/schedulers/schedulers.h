@@ -17,6 +17,22 @@ std::unique_ptr<Scheduler> make_scheduler(const Config &config,
                                           SchedulerKind kind = SchedulerKind::model,
                                           double eta = 0);
 
+/// The samplers of a snapshot, ready to sample: what settings alone decide (alphas, timesteps,
+/// sigmas) is computed once for them, and not for each frame and tile. Copies are the same cache;
+/// thread-safe.
+class SchedulerCache {
+ public:
+  SchedulerCache(Config config);
+  /// One to clone(). Throws as make_scheduler() and set_timesteps() do.
+  std::shared_ptr<const Scheduler> get(SchedulerKind kind, unsigned steps, double eta) const;
+  /// How many were computed.
+  size_t computed() const;
+
+ private:
+  struct Kept;
+  std::shared_ptr<Kept> kept_;
+};
+
 /// One maker a class.
 std::unique_ptr<Scheduler> make_ddim_scheduler(const Config &config, double eta = 0);
 std::unique_ptr<Scheduler> make_ddpm_scheduler(const Config &config);
