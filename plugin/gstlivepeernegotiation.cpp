@@ -99,17 +99,35 @@ gboolean set_caps(GstBaseTransform *trans, GstCaps *in_caps, GstCaps *out_caps) 
   return TRUE;
 }
 
+/// Whether downstream wants its buffers in no particular memory.
+bool takes_any_memory(GstQuery *query) {
+  if (gst_query_get_n_allocation_pools(query) > 0) return false;
+  for (guint i = 0; i < gst_query_get_n_allocation_params(query); ++i) {
+    GstAllocator *allocator = nullptr;
+    GstAllocationParams params;
+    gst_query_parse_nth_allocation_param(query, i, &allocator, &params);
+    const bool any =
+        !allocator && !params.flags && !params.align && !params.prefix && !params.padding;
+    if (allocator) gst_object_unref(allocator);
+    if (!any) return false;
+  }
+  return true;
+}
+
 /// Downstream's pool, or one of our own; downstream's padding where it is told by video meta.
 gboolean decide_allocation(GstBaseTransform *trans, GstQuery *query) {
   GstLivepeerUpscale *self = GST_LIVEPEER_UPSCALE(trans);
   if (!self->internals->fifo.drain()) return FALSE;
+  Negotiated &negotiated = self->internals->negotiated;
+  negotiated.lends_pictures = GST_VIDEO_INFO_FORMAT(&negotiated.out) == GST_VIDEO_FORMAT_RGB &&
+                              gst_livepeer_is_plain_rgb(negotiated.out) && takes_any_memory(query);
   GstCaps *caps;
   GstBufferPool *pool = nullptr;
   guint size = 0, min = 0, max = 0;
   const bool offered = gst_query_get_n_allocation_pools(query) > 0;
   gst_query_parse_allocation(query, &caps, nullptr);
   if (offered) gst_query_parse_nth_allocation_pool(query, 0, &pool, &size, &min, &max);
-  size = std::max(size, guint(GST_VIDEO_INFO_SIZE(&self->internals->negotiated.out)));
+  size = std::max(size, guint(GST_VIDEO_INFO_SIZE(&negotiated.out)));
   if (!pool) pool = gst_video_buffer_pool_new();
   GstStructure *config = gst_buffer_pool_get_config(pool);
   gst_buffer_pool_config_set_params(config, caps, size, min, max);

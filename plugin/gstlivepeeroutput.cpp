@@ -179,6 +179,32 @@ void write_picture(GstLivepeerUpscale *self, const Pending &pending, const Pictu
       *picture, shown.own ? pending.job->request().low_res.get() : nullptr, alpha, &*frame);
 }
 
+/// The picture itself in a buffer. Nobody may write to it: the frame after it may show parts of it
+/// again. Whoever wants to gets a copy from GStreamer.
+BufferPtr lent_picture(GstBaseTransform *trans, const Pending &pending, const Picture &shown) {
+  using Owner = std::shared_ptr<const Frame>;
+  const livepeer::Bytes &pixels = shown.frame->pixels;
+  BufferPtr buffer(
+      gst_buffer_new_wrapped_full(GST_MEMORY_FLAG_READONLY, const_cast<guint8 *>(pixels.data()),
+                                  pixels.size(), 0, pixels.size(), new Owner(shown.frame),
+                                  [](gpointer owner) { delete static_cast<Owner *>(owner); }));
+  GST_BASE_TRANSFORM_GET_CLASS(trans)->copy_metadata(trans, pending.input.get(), buffer.get());
+  return buffer;
+}
+
+/// A buffer of the pool with the picture in it; null, and why, where there is none.
+BufferPtr written_picture(GstLivepeerUpscale *self, const Pending &pending, const Picture &shown,
+                          GstFlowReturn &flow) {
+  GstBaseTransform *trans = GST_BASE_TRANSFORM(self);
+  GstBuffer *buffer = nullptr;
+  flow = GST_BASE_TRANSFORM_GET_CLASS(trans)->prepare_output_buffer(trans, pending.input.get(),
+                                                                    &buffer);
+  if (flow != GST_FLOW_OK) return nullptr;
+  BufferPtr owner(buffer);
+  write_picture(self, pending, shown, buffer);
+  return owner;
+}
+
 GstLivepeerUpscaleMeta *add_meta(GstLivepeerUpscale *self, const Pending &pending,
                                  const JobResult &result, guint flags, GstBuffer *output) {
   const livepeer::UpscaleSettings &asked = pending.settings->upscale;
@@ -256,18 +282,17 @@ void warn(GstLivepeerUpscale *self, const JobResult &result) {
 GstFlowReturn gst_livepeer_upscale_make_output(GstLivepeerUpscale *self, const Pending &pending,
                                                const JobResult &result, GstBuffer **output) {
   TaskState &task = self->internals->task;
-  GstBaseTransform *trans = GST_BASE_TRANSFORM(self);
   warn(self, result);
   const Picture picture = choose_picture(task, pending, result);
   if (picture.flags & GST_LIVEPEER_UPSCALE_LATE) post_qos(self, pending);
   if (!picture.frame) return GST_FLOW_OK;
 
-  GstBuffer *buffer = nullptr;
-  const GstFlowReturn flow = GST_BASE_TRANSFORM_GET_CLASS(trans)->prepare_output_buffer(
-      trans, pending.input.get(), &buffer);
-  if (flow != GST_FLOW_OK) return flow;
-  BufferPtr owner(buffer);
-  write_picture(self, pending, picture, buffer);
+  GstFlowReturn flow = GST_FLOW_OK;
+  BufferPtr owner = self->internals->negotiated.lends_pictures
+                        ? lent_picture(GST_BASE_TRANSFORM(self), pending, picture)
+                        : written_picture(self, pending, picture, flow);
+  GstBuffer *buffer = owner.get();
+  if (!buffer) return flow;
   const GstLivepeerUpscaleMeta *meta = add_meta(self, pending, result, picture.flags, buffer);
   if (pending.settings->upscale.safety_check && !result.unchecked)
     gst_livepeer_add_classification(buffer, result.safety.nsfw, result.safety.score);

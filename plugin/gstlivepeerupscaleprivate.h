@@ -68,6 +68,8 @@ struct Negotiated {
   GstVideoInfo in, out;
   std::shared_ptr<const PixelReader> reader;  // for the sink side
   std::shared_ptr<const PixelWriter> writer;  // for the task
+  // Video is what the engine makes, and downstream has no memory of its own to offer for it.
+  bool lends_pictures = false;
 };
 
 struct SinkState {

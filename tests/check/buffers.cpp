@@ -72,13 +72,31 @@ POINT(E3_a_frame_takes_one_block_for_its_pixels_and_one_for_its_picture) {
     // Settings, too, would be blocks if they were copied.
     g_object_set(h->element, "prompt", std::string(pixels, 'x').c_str(), nullptr);
     for (unsigned i = 0; i < 6; ++i) {
-      GstBuffer *in = pattern_new(info, i * GST_SECOND, i);
+      GstBuffer *in = gst_buffer_new_allocate(nullptr, GST_VIDEO_INFO_SIZE(&info), nullptr);
+      gst_buffer_memset(in, 0, guint8(40 + i), GST_VIDEO_INFO_SIZE(&info));
+      GST_BUFFER_PTS(in) = i * GST_SECOND;
       const livepeer::test::LargeBlocks blocks(pixels);
       gst_buffer_unref(gst_harness_push_and_pull(h, in));
       if (i > 2) fail_unless_equals_int(blocks.count(), 2);
     }
     gst_harness_teardown(h);
   }
+}
+
+POINT(E4_a_picture_that_is_lent_is_never_written_to) {
+  const std::string in = "format=RGB,width=16,height=12";
+  const GstVideoInfo out = info_of("format=RGB,width=64,height=48");
+  GstHarness *h = harness_new(in);
+  // The same picture again and again, and who gets it draws over it.
+  for (unsigned i = 0; i < 3; ++i) {
+    GstBuffer *buffer = gst_harness_push_and_pull(h, pattern_new(info_of(in), i * GST_SECOND));
+    fail_unless(gst_buffer_is_writable(buffer));
+    fail_unless(GST_MEMORY_IS_READONLY(gst_buffer_peek_memory(buffer, 0)));
+    expect_pattern(buffer, out);
+    fail_unless(gst_buffer_memset(buffer, 0, 0xee, gst_buffer_get_size(buffer)) == out.size);
+    gst_buffer_unref(buffer);
+  }
+  gst_harness_teardown(h);
 }
 
 POINT(E6_timestamps_offsets_and_flags_are_the_inputs) {

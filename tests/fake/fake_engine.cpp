@@ -58,6 +58,7 @@ template <typename T>
 void repeat(const FramePart &out, const Frame &low_res, const Rect &region, int radius,
             uint64_t added) {
   for (int y = 0; y < region.height; ++y) {
+    T *first = out.row<T>(y * 4);
     for (int x = 0; x < region.width; ++x) {
       T value[3] = {0, 0, 0};
       const int cx = region.x + x, cy = region.y + y;
@@ -66,9 +67,9 @@ void repeat(const FramePart &out, const Frame &low_res, const Rect &region, int 
              ++nx)
           for (int c = 0; c < 3; ++c) value[c] = std::max(value[c], low_res.row<T>(ny)[nx * 3 + c]);
       for (int c = 0; c < 3; ++c) value[c] = T(value[c] + added);
-      for (int v = 0; v < 4; ++v)
-        for (int u = 0; u < 4; ++u) std::copy_n(value, 3, out.row<T>(y * 4 + v) + (x * 4 + u) * 3);
+      for (int u = 0; u < 4; ++u) std::copy_n(value, 3, first + (x * 4 + u) * 3);
     }
+    for (int v = 1; v < 4; ++v) std::copy_n(first, region.width * 12, out.row<T>(y * 4 + v));
   }
 }
 
