@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "runtime/error.h"
 
@@ -56,6 +57,17 @@ size_t RegularFile::read(void *buffer, size_t bytes, uint64_t offset) const {
     done += size_t(count);
   }
   return done;
+}
+
+std::string file_identity(const std::string &path) {
+  std::error_code ignored;
+  std::string identity = std::filesystem::weakly_canonical(path, ignored);
+  struct stat status;
+  if (::stat(path.c_str(), &status) == 0)
+    for (const int64_t number : {int64_t(status.st_size), int64_t(status.st_ino),
+                                 int64_t(status.st_mtim.tv_sec), int64_t(status.st_mtim.tv_nsec)})
+      identity += "|" + std::to_string(number);
+  return identity;
 }
 
 std::string read_text(const std::string &path, const std::string &what, uint64_t max_bytes) {

@@ -27,6 +27,9 @@ class RegularFile {
   int descriptor_ = -1;
 };
 
+/// Tells files and their versions apart: the canonical path, size, inode and time of change.
+std::string file_identity(const std::string &path);
+
 /// The whole file as bytes. Throws as RegularFile does, and Error{open_read} above `max_bytes`.
 std::string read_text(const std::string &path, const std::string &what, uint64_t max_bytes);
 

@@ -19,12 +19,8 @@ class SafetensorsFile : public WeightsFile {
   /// Reads and checks the header. Throws Error{not_found, open_read}.
   explicit SafetensorsFile(const std::string &path);
 
-  const std::map<std::string, std::string> &metadata() const { return metadata_; }
-
  private:
   void read_header();
-
-  std::map<std::string, std::string> metadata_;
 };
 
 /// Writes a safetensors file tensor by tensor, so that a snapshot need not fit into memory. The

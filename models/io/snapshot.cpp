@@ -183,10 +183,11 @@ std::vector<std::string> Component::weight_files(bool prefer_half) const {
 
 std::vector<std::shared_ptr<const WeightsFile>> Component::open_weights(bool prefer_half) const {
   if (weights_) return {weights_};
+  if (const auto known = opened_.find(prefer_half); known != opened_.end()) return known->second;
   std::vector<std::shared_ptr<const WeightsFile>> files;
   for (const std::string &path : weight_files(prefer_half))
     files.push_back(livepeer::open_weights(path));
-  return files;
+  return opened_[prefer_half] = std::move(files);
 }
 
 void Component::take_weights(const WeightsFile &checkpoint, const std::string &component) {

@@ -33,7 +33,8 @@ class Component {
   /// Throws Error{not_found} where there is none, Error{open_read} for unreadable files and names
   /// that leave the folder.
   std::vector<std::string> weight_files(bool prefer_half) const;
-  /// Those files, opened; or the part of a checkpoint that was taken.
+  /// Those files, opened; or the part of a checkpoint that was taken. They stay open with the
+  /// component, so that headers are read once. Not from two threads at a time.
   std::vector<std::shared_ptr<const WeightsFile>> open_weights(bool prefer_half) const;
   /// From now on the weights are those of this component in `checkpoint` (see original_names.h).
   void take_weights(const WeightsFile &checkpoint, const std::string &component);
@@ -47,6 +48,7 @@ class Component {
   Config config_;
   std::string class_name_;
   std::shared_ptr<const WeightsFile> weights_;  ///< part of a checkpoint; usually none
+  mutable std::map<bool, std::vector<std::shared_ptr<const WeightsFile>>> opened_;
 };
 
 /// A model folder in the layout of Hugging Face diffusers: model_index.json names the components,

@@ -14,8 +14,8 @@ using Value = Pickle::Value;
 
 constexpr uint64_t max_pickle_bytes = 16 << 20;
 constexpr size_t max_dimensions = 8;
-// {"state_dict": {...}}, and what trainers of other networks wrap theirs in.
-constexpr const char *wrappers[] = {"state_dict", "params_ema", "params"};
+// {"state_dict": {...}}, and what trainers of other networks, and of words, wrap theirs in.
+constexpr const char *wrappers[] = {"state_dict", "params_ema", "params", "string_to_param"};
 constexpr int max_wrappers = 4;
 
 /// torch.save's first pickle before PyTorch 1.6, behind its protocol: a number of ten bytes.
@@ -210,6 +210,19 @@ const Value &state_dict(const Pickle &pickle) {
   damaged("it holds a state_dict in a state_dict without end");
 }
 
+/// The printable text under "name" in the root.
+std::string find_title(const Pickle &pickle) {
+  const Value &root = pickle.root();
+  if (root.kind != Kind::dict) return {};
+  for (size_t i = 0; i + 1 < root.items.size(); i += 2) {
+    const Value &key = pickle[root.items[i]], &value = pickle[root.items[i + 1]];
+    if (key.kind == Kind::text && key.text == "name" && value.kind == Kind::text &&
+        is_parameter_name(value.text))
+      return std::string(value.text);
+  }
+  return {};
+}
+
 std::string read_head(const RegularFile &file, uint64_t offset, uint64_t bytes) {
   std::string text(size_t(bytes), '\0');
   text.resize(file.read(text.data(), text.size(), offset));
@@ -329,6 +342,7 @@ TorchFile::TorchFile(const std::string &path) : WeightsFile(path, "a file of tor
     const Pickle &pickle = *contents.pickle;
     const TensorReader reader(pickle, contents.storages);
     const Value &dict = state_dict(pickle);
+    if (const std::string title = find_title(pickle); !title.empty()) metadata_["name"] = title;
     for (size_t i = 0; i + 1 < dict.items.size(); i += 2) {
       const Value &key = pickle[dict.items[i]];
       if (key.kind != Kind::text || !is_parameter_name(key.text)) continue;

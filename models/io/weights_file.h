@@ -56,6 +56,8 @@ class WeightsFile {
   const std::map<std::string, TensorEntry> &tensors() const { return tensors_; }
   /// Names under which something else stands, and what: "is a tensor in pieces".
   const std::map<std::string, std::string> &unfit() const { return unfit_; }
+  /// Texts beside the tensors: those of a safetensors header, and "name" of a file of torch.save.
+  const std::map<std::string, std::string> &metadata() const { return metadata_; }
   uint64_t size() const { return size_; }
   /// Copies `bytes` of the data of `entry`, from its byte `offset` on. Throws Error{open_read},
   /// also where the file has changed its size since it was opened.
@@ -73,6 +75,7 @@ class WeightsFile {
 
   std::map<std::string, TensorEntry> tensors_;
   std::map<std::string, std::string> unfit_;
+  std::map<std::string, std::string> metadata_;
 
  private:
   std::string path_, format_;

@@ -1,6 +1,7 @@
 #include "text/clip_tokenizer.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <queue>
 
@@ -88,7 +89,20 @@ ClipTokenizer::ClipTokenizer(const std::string &folder) : folder_(folder) {
     byte_symbols_[byte] = symbol(characters[byte]);
     last_byte_symbols_[byte] = symbol(characters[byte] + word_end);
   }
+  read_added_tokens(folder);
   read_special_tokens(folder);
+}
+
+void ClipTokenizer::add_token(const std::string &token, const std::vector<int64_t> &ids) {
+  const auto is_this = [&](const auto &special) { return special.first == token; };
+  if (vocabulary_.count(token) ||
+      std::any_of(special_tokens_.begin(), special_tokens_.end(), is_this))
+    throw Error(ErrorKind::settings,
+                "The token \"" + token +
+                    "\" of an embedding is one of the model's own; give it another name.",
+                folder_);
+  special_tokens_.emplace_back(token, ids);
+  for (const int64_t id : ids) largest_id_ = std::max(largest_id_, id);
 }
 
 int ClipTokenizer::symbol(const std::string &text) {
@@ -125,6 +139,39 @@ void ClipTokenizer::number_tokens(const std::vector<SymbolPair> &merges) {
   add("<|endoftext|>");
 }
 
+void ClipTokenizer::read_added_tokens(const std::string &folder) {
+  const auto add = [&](const std::string &path, const std::string &token, uint64_t id) {
+    if (token.empty() || id > uint64_t(INT32_MAX))
+      damaged(path, "adds a token without text, or with an id that is too large");
+    vocabulary_.insert_or_assign(token, int64_t(id));
+    special_tokens_.emplace_back(token, std::vector<int64_t>{int64_t(id)});
+    largest_id_ = std::max(largest_id_, int64_t(id));
+  };
+  const Config config = Config::read(folder + "/tokenizer_config.json");
+  if (config.has("added_tokens_decoder")) {
+    const auto &decoder = config.json()["added_tokens_decoder"];
+    if (!decoder.is_object()) damaged(config.origin(), "does not list its added tokens");
+    for (const auto &[id, token] : decoder.items()) {
+      uint64_t number = 0;
+      const auto [rest, error] = std::from_chars(id.data(), id.data() + id.size(), number);
+      if (error != std::errc() || rest != id.data() + id.size() || !token.is_object() ||
+          !token.contains("content") || !token["content"].is_string())
+        damaged(config.origin(), "does not say what the added token " + id + " is");
+      add(config.origin(), token["content"].get<std::string>(), number);
+    }
+    return;
+  }
+  const std::string path = folder + "/added_tokens.json";
+  std::error_code ignored;
+  if (!std::filesystem::exists(std::filesystem::symlink_status(path, ignored))) return;
+  const nlohmann::json tokens = read_json(path, "Tokenizer file", max_file_bytes);
+  for (const auto &[token, id] : tokens.items()) {
+    if (!id.is_number_unsigned())
+      damaged(path, "gives token \"" + token + "\" an id that is not a number from 0");
+    add(path, token, id.get<uint64_t>());
+  }
+}
+
 void ClipTokenizer::read_special_tokens(const std::string &folder) {
   const Config config = Config::read(folder + "/tokenizer_config.json");
   Config map(nlohmann::json::object(), folder + "/special_tokens_map.json");
@@ -138,7 +185,7 @@ void ClipTokenizer::read_special_tokens(const std::string &folder) {
     if (token.empty()) token = token_text(config, key);
     if (token.empty()) token = fallback;
     const int64_t id = special_id(token);
-    special_tokens_.emplace_back(token, id);
+    special_tokens_.emplace_back(token, std::vector<int64_t>{id});
     return id;
   };
   begin_id_ = id_of("bos_token", "<|startoftext|>");
@@ -175,7 +222,7 @@ std::vector<int64_t> ClipTokenizer::tokenize(const std::string &text) const {
   size_t plain = 0;
   for (size_t at = 0; at < valid.size();) {
     // Special tokens are cut out before anything else; the longest one wins.
-    const std::pair<std::string, int64_t> *found = nullptr;
+    const std::pair<std::string, std::vector<int64_t>> *found = nullptr;
     for (const auto &special : special_tokens_)
       if (valid.compare(at, special.first.size(), special.first) == 0 &&
           (!found || special.first.size() > found->first.size()))
@@ -185,7 +232,7 @@ std::vector<int64_t> ClipTokenizer::tokenize(const std::string &text) const {
       continue;
     }
     append_plain(valid.substr(plain, at - plain), ids);
-    ids.push_back(found->second);
+    ids.insert(ids.end(), found->second.begin(), found->second.end());
     plain = at += found->first.size();
   }
   append_plain(valid.substr(plain), ids);
