@@ -8,12 +8,19 @@
 #include "runtime/error.h"
 #include "runtime/session.h"
 
-/// Tells the bus how the load of a model goes: PROGRESS `open` from start to exactly one of
-/// complete, canceled or error. The worker calls it and may outlive the element, of which it holds
-/// only a weak reference.
+/// What a LoadReporter says.
+struct LoadWords {
+  const char *code, *start, *going, *complete, *cancelled, *failed;
+};
+extern const LoadWords kOpening;       ///< the model
+extern const LoadWords kChangingLora;  ///< while it is open
+
+/// Tells the bus how the load of a model goes: PROGRESS from start to exactly one of complete,
+/// canceled or error; a change that fails ends in a warning and canceled, as the stream goes on.
+/// The worker calls it and may outlive the element, of which it holds only a weak reference.
 class LoadReporter {
  public:
-  explicit LoadReporter(GstElement *element);
+  LoadReporter(GstElement *element, const LoadWords &words);
   ~LoadReporter();
   LoadReporter(const LoadReporter &) = delete;
   LoadReporter &operator=(const LoadReporter &) = delete;
@@ -32,6 +39,7 @@ class LoadReporter {
   void post(GstElement *element, GstProgressType type, const char *text);
 
   GWeakRef element_;
+  const LoadWords &words_;
   std::atomic<bool> finished_{false};
   std::atomic<bool> error_claimed_{false};
   std::atomic<int> percent_{0};

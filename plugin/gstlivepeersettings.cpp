@@ -56,6 +56,17 @@ std::vector<Property> make_properties() {
       {g_param_spec_enum("precision", "Precision", "Type of the numbers the model computes with",
                          gst_livepeer_precision_get_type(), int(d.spec.precision), kAtStart),
        ENUM(livepeer::Precision, spec.precision)},
+      {g_param_spec_string(
+           "lora", "LoRA",
+           "LoRAs that change the model: path[@weight] ..., a path with spaces in quotes; NULL: "
+           "none. While playing another set takes effect when it is loaded",
+           nullptr, kAnyTime),
+       STRING(spec.lora, "")},
+      {g_param_spec_string("embeddings", "Embeddings",
+                           "Textual inversions whose tokens prompts may have: files or folders "
+                           "between spaces, a path with spaces in quotes; NULL: none",
+                           nullptr, kAtStart),
+       STRING(spec.embeddings, "")},
       {g_param_spec_string("prompt", "Prompt", "What the picture shows, or how it should look", "",
                            kAnyTime),
        TEXT(upscale.prompt)},

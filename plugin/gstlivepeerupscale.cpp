@@ -29,7 +29,6 @@
  *   ! vp8enc deadline=1 ! webmmux ! filesink location=out.webm
  * ]| Upscales a test clip, with a prompt.
  */
-#include <tuple>
 #include <utility>
 
 #include "gstlivepeererror.h"
@@ -69,11 +68,6 @@ GstDebugLevel debug_level(livepeer::LogLevel level) {
   return GST_LEVEL_TRACE;
 }
 
-bool same(const ModelSpec &a, const ModelSpec &b) {
-  return std::tie(a.model, a.safety_model, a.device, a.precision, a.safety_check) ==
-         std::tie(b.model, b.safety_model, b.device, b.precision, b.safety_check);
-}
-
 GstStructure *make_stats(GstLivepeerUpscale *self) {
   const std::shared_ptr<const Settings> settings = self->internals->settings.get();
   Shared::Values now;
@@ -93,9 +87,24 @@ GstStructure *make_stats(GstLivepeerUpscale *self) {
       guint64(s.mean_time.count()), "seed", G_TYPE_INT64, gint64(seed), "model", G_TYPE_STRING,
       model ? model->id().c_str() : "", "device", G_TYPE_STRING,
       model ? model->device().c_str() : "", "precision", G_TYPE_STRING,
-      model ? model->precision().c_str() : "", "cpu-level", G_TYPE_STRING,
+      model ? model->precision().c_str() : "", "lora", G_TYPE_STRING,
+      model ? now.session->spec().lora.c_str() : "", "cpu-level", G_TYPE_STRING,
       model ? model->cpu_level().c_str() : "", "queue-depth", G_TYPE_UINT, guint(s.queue_depth),
       "peak-memory", G_TYPE_UINT64, livepeer::peak_memory(), nullptr);
+}
+
+/// While the model is open, another set of LoRAs is loaded beside it.
+void lora_changed(GstLivepeerUpscale *self) {
+  const std::shared_ptr<Session> session = gst_livepeer_upscale_session(self);
+  if (!session) return;
+  const auto reporter = std::make_shared<LoadReporter>(GST_ELEMENT(self), kChangingLora);
+  reporter->start();
+  try {
+    livepeer::Runtime::instance().change_lora(session, self->internals->settings.get()->spec.lora,
+                                              gst_livepeer_observe(reporter));
+  } catch (...) {
+    reporter->failed(livepeer::current_error("changing the LoRA"));
+  }
 }
 
 void set_property(GObject *object, guint id, const GValue *value, GParamSpec *spec) {
@@ -104,6 +113,7 @@ void set_property(GObject *object, guint id, const GValue *value, GParamSpec *sp
     GST_WARNING_OBJECT(self, "%s takes effect at the next start", spec->name);
   self->internals->settings.set_property(id, value);
   if (g_str_equal(spec->name, "latency")) gst_livepeer_upscale_latency_changed(self);
+  if (g_str_equal(spec->name, "lora")) lora_changed(self);
 }
 
 void get_property(GObject *object, guint id, GValue *value, GParamSpec *) {
@@ -133,13 +143,13 @@ gboolean start(GstBaseTransform *trans) {
   KeptModel &kept = internals->kept;
   const std::shared_ptr<const Settings> settings = internals->settings.get();
   Shared::Values values;
-  values.reporter = std::make_shared<LoadReporter>(GST_ELEMENT(self));
+  values.reporter = std::make_shared<LoadReporter>(GST_ELEMENT(self), kOpening);
   values.reporter->start();
   try {
     const std::vector<std::string> complaints = settings->upscale.validate();
     if (!complaints.empty())
       throw livepeer::Error(livepeer::ErrorKind::settings, complaints.front());
-    if (!same(settings->spec, kept.spec)) kept = {nullptr, settings->spec};
+    if (!(settings->spec == kept.spec)) kept = {nullptr, settings->spec};
     values.session = livepeer::Runtime::instance().open(settings->spec, settings->limits,
                                                         gst_livepeer_observe(values.reporter));
   } catch (...) {
@@ -152,8 +162,12 @@ gboolean start(GstBaseTransform *trans) {
   internals->sink.max_pixels = settings->max_pixels;
   internals->latency.reset();
   internals->timing->reset();
-  std::lock_guard<std::mutex> lock(internals->shared.lock);
-  internals->shared.values = std::move(values);
+  {
+    std::lock_guard<std::mutex> lock(internals->shared.lock);
+    internals->shared.values = std::move(values);
+  }
+  // Set meanwhile, when there was no session to tell.
+  if (internals->settings.get()->spec.lora != settings->spec.lora) lora_changed(self);
   return TRUE;
 }
 
@@ -166,7 +180,8 @@ gboolean stop(GstBaseTransform *trans) {
   }
   self->internals->task = {};
   if (!values.session) return TRUE;
-  if (auto model = values.session->model()) self->internals->kept.model = std::move(model);
+  if (auto model = values.session->model())
+    self->internals->kept = {std::move(model), values.session->spec()};
   values.session->close();
   values.reporter->cancel();
   return TRUE;

@@ -1,6 +1,7 @@
 #include "diffusion/registry.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "diffusion/schedulers/schedulers.h"
 #include "nn/clip/clip_text_model.h"
@@ -11,6 +12,7 @@
 #include "nn/vae/autoencoder_kl.h"
 #include "nn/vae/autoencoder_tiny.h"
 #include "text/clip_tokenizer.h"
+#include "weights/component_source.h"
 
 namespace livepeer {
 namespace {
@@ -24,10 +26,28 @@ struct Entry {
 /// A class made from its configuration and its weights.
 template <typename Interface, typename Class>
 std::shared_ptr<Interface> load_weights(const Component &component, const WeightOptions &options) {
-  WeightSource source(component.open_weights(options.dtype != torch::kFloat), options);
+  ComponentSource source(component.open_weights(options.dtype != torch::kFloat), options);
   auto result = std::make_shared<Class>(component.config(), ParameterScope(source));
   source.finish();
   return result;
+}
+
+/// Teaches both the word, and for each of several vectors a word of its own, as diffusers does.
+void add(const TextualInversion &inversion, ClipTokenizer &tokenizer, CLIPTextModel &network) {
+  const auto vectors = read_tensor(*inversion.file, inversion.entry)
+                           .to(torch::kFloat)
+                           .view({inversion.vectors(), network.channels()});
+  if (!torch::isfinite(vectors).all().item<bool>())
+    throw Error(ErrorKind::open_read,
+                "The embedding " + inversion.file->path() +
+                    " holds values that are not numbers or infinite. Fetch it again.",
+                inversion.file->path());
+  std::vector<int64_t> ids(size_t(inversion.vectors()));
+  std::iota(ids.begin(), ids.end(), network.vocab_size());
+  network.add_embeddings(vectors);
+  tokenizer.add_token(inversion.token, ids);
+  for (size_t i = 1; i < ids.size(); ++i)
+    tokenizer.add_token(inversion.token + "_" + std::to_string(i), {ids[i]});
 }
 
 /// Upscaling needs no encoder.
@@ -87,7 +107,8 @@ std::shared_ptr<Vae> load_vae(const Component &component, const WeightOptions &o
 }
 
 PromptEncoder load_prompt_encoder(const Component &tokenizer, const Component &text_encoder,
-                                  const WeightOptions &options) {
+                                  const WeightOptions &options,
+                                  const TextualInversions &inversions) {
   auto ids = find(tokenizers, tokenizer).load(tokenizer, options);
   auto network = find(text_encoders, text_encoder).load(text_encoder, options);
   if (ids->largest_id() >= network->vocab_size() || ids->max_length() > network->max_positions())
@@ -98,6 +119,7 @@ PromptEncoder load_prompt_encoder(const Component &tokenizer, const Component &t
             std::to_string(ids->max_length()) + " tokens; " + text_encoder.folder() + ": " +
             std::to_string(network->vocab_size()) + " ids, " +
             std::to_string(network->max_positions()) + " tokens");
+  for (const TextualInversion &inversion : inversions.all) add(inversion, *ids, *network);
   const torch::Device device = options.device;
   const auto encode = [ids, network, device](const std::string &prompt) {
     return network->forward(torch::tensor(ids->encode(prompt).ids).unsqueeze(0).to(device));

@@ -4,6 +4,7 @@
 
 #include "diffusion/upscale_pipeline.h"
 #include "io/snapshot.h"
+#include "io/textual_inversion.h"
 #include "weights/weight_source.h"
 
 namespace livepeer {
@@ -14,13 +15,15 @@ namespace livepeer {
 
 std::shared_ptr<Denoiser> load_denoiser(const Component &component, const WeightOptions &options);
 std::shared_ptr<Vae> load_vae(const Component &component, const WeightOptions &options);
-/// Tokenizer and text encoder in one.
+/// Tokenizer and text encoder in one, with the words that `inversions` teach them. Throws
+/// Error{settings} for words that are the tokenizer's own.
 struct PromptEncoder {
   StableDiffusionUpscalePipeline::EncodePrompt encode;
   StableDiffusionUpscalePipeline::MeasurePrompt measure;
 };
 PromptEncoder load_prompt_encoder(const Component &tokenizer, const Component &text_encoder,
-                                  const WeightOptions &options);
+                                  const WeightOptions &options,
+                                  const TextualInversions &inversions = {});
 /// Whether every component of an upscaling pipeline is there and of a supported class.
 void check_classes(const Snapshot &snapshot);
 

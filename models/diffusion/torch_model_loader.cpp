@@ -7,8 +7,10 @@
 #include "diffusion/compute_device.h"
 #include "diffusion/diffusion_model.h"
 #include "diffusion/registry.h"
+#include "io/lora.h"
 #include "io/model_lookup.h"
 #include "io/snapshot.h"
+#include "io/textual_inversion.h"
 #include "kernels/cpu_level.h"
 #include "runtime/log.h"
 #include "safety/safety_checker.h"
@@ -16,7 +18,11 @@
 namespace livepeer {
 namespace {
 
-/// What a spec means on this machine.
+int64_t text_width(const Snapshot &snapshot) {
+  return snapshot.component("text_encoder").config().get<int64_t>("hidden_size", 512);
+}
+
+/// What a spec means on this machine, and the files that it opens.
 struct Resolved {
   explicit Resolved(const ModelSpec &spec)
       : device(find_device(spec.device)),
@@ -24,6 +30,15 @@ struct Resolved {
         snapshot(find_model(spec.model)),
         safety_folder(spec.safety_check ? find_safety_checker(spec.safety_model, snapshot) : "") {
     check_classes(snapshot);
+    snapshot.check_weights(prefer_half());
+    loras = open_loras(spec.lora, snapshot, prefer_half());
+    inversions = open_textual_inversions(spec.embeddings, text_width(snapshot));
+    origin = snapshot.path() + "|" + snapshot.fingerprint() + "|" + device.str() + "|" +
+             dtype_name(dtype);
+    if (safety_folder.empty()) return;
+    const Component component(safety_folder);
+    component.weight_files(/*prefer_half=*/false);  // throws where there are none
+    checker_origin = component.folder() + "|" + component.fingerprint() + "|" + device.str();
   }
   bool prefer_half() const { return dtype != torch::kFloat32; }
 
@@ -31,6 +46,9 @@ struct Resolved {
   torch::Dtype dtype;
   Snapshot snapshot;
   std::string safety_folder;
+  LoraSet loras;
+  TextualInversions inversions;
+  std::string origin, checker_origin;  ///< tell files and their versions, device and type
 };
 
 uint64_t weight_bytes(const Snapshot &snapshot, bool prefer_half) {
@@ -97,22 +115,20 @@ DiffusionModelInfo describe(const Resolved &resolved, const Vae &vae) {
 
 }  // namespace
 
-std::string TorchModelLoader::check(const ModelSpec &spec) {
-  const Resolved resolved(spec);
-  resolved.snapshot.check_weights(resolved.prefer_half());
-  std::string checker;
-  if (!resolved.safety_folder.empty()) {
-    const Component component(resolved.safety_folder);
-    component.weight_files(/*prefer_half=*/false);  // throws where there are none
-    checker = component.folder() + "|" + component.fingerprint();
-  }
-  return resolved.snapshot.path() + "|" + resolved.snapshot.fingerprint() + "|" +
-         resolved.device.str() + "|" + dtype_name(resolved.dtype) + "|" + checker;
+CheckedModel TorchModelLoader::check(const ModelSpec &spec) {
+  const auto resolved = std::make_shared<const Resolved>(spec);
+  return {resolved->origin + "|" + resolved->checker_origin + "|" + resolved->loras.identity + "|" +
+              resolved->inversions.identity,
+          resolved};
 }
 
-std::shared_ptr<UpscaleModel> TorchModelLoader::load(const ModelSpec &spec, Progress &progress) {
+std::shared_ptr<UpscaleModel> TorchModelLoader::load(const ModelSpec &spec,
+                                                     const std::shared_ptr<const void> &opened,
+                                                     Progress &progress) {
   const torch::NoGradGuard no_grad;
-  const Resolved resolved(spec);
+  const auto known = opened ? std::static_pointer_cast<const Resolved>(opened)
+                            : std::make_shared<const Resolved>(spec);
+  const Resolved &resolved = *known;
   const Snapshot &snapshot = resolved.snapshot;
   log_processor(resolved);
 
@@ -126,25 +142,33 @@ std::shared_ptr<UpscaleModel> TorchModelLoader::load(const ModelSpec &spec, Prog
     read += bytes;
     progress.advance(std::min(double(read) / std::max(total, 1.0), 1.0), "loading weights");
   };
+  const auto options_of = [&](const std::string &component) {
+    WeightOptions of = options;
+    of.lora = resolved.loras.of(component);
+    of.shared = {parameters_, resolved.origin + "|" + component, resolved.loras.identity};
+    return of;
+  };
   // The activations of a decoder outgrow float16; diffusers decodes in float32 there, too.
-  WeightOptions vae_options = options;
+  WeightOptions vae_options = options_of("vae");
   if (options.dtype == torch::kFloat16) vae_options.dtype = torch::kFloat32;
 
   StableDiffusionUpscalePipeline::Components components{
-      load_denoiser(snapshot.component("unet"), options),
+      load_denoiser(snapshot.component("unet"), options_of("unet")),
       load_vae(snapshot.component("vae"), vae_options),
       {},
       snapshot.component("scheduler").config(),
       NoiseSchedule(snapshot.component("low_res_scheduler").config()),
       resolved.device};
-  const PromptEncoder text = load_prompt_encoder(snapshot.component("tokenizer"),
-                                                 snapshot.component("text_encoder"), options);
+  const PromptEncoder text =
+      load_prompt_encoder(snapshot.component("tokenizer"), snapshot.component("text_encoder"),
+                          options_of("text_encoder"), resolved.inversions);
   components.encode_prompt = text.encode;
   components.measure_prompt = text.measure;
   check_fit(snapshot, *components.unet, *components.vae);
   std::unique_ptr<SafetyChecker> checker;
   if (!resolved.safety_folder.empty()) {
     WeightOptions safety_options = options;
+    safety_options.shared = {parameters_, resolved.checker_origin, {}};
     checker = load_safety_checker(resolved.safety_folder, safety_options);
   }
   progress.advance(1, "loaded");

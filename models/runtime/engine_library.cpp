@@ -76,10 +76,12 @@ ModelLoader &EngineLibrary::loader() {
   return *loader_;
 }
 
-std::string EngineLibrary::check(const ModelSpec &spec) { return loader().check(spec); }
+CheckedModel EngineLibrary::check(const ModelSpec &spec) { return loader().check(spec); }
 
-std::shared_ptr<UpscaleModel> EngineLibrary::load(const ModelSpec &spec, Progress &progress) {
-  return loader().load(spec, progress);
+std::shared_ptr<UpscaleModel> EngineLibrary::load(const ModelSpec &spec,
+                                                  const std::shared_ptr<const void> &opened,
+                                                  Progress &progress) {
+  return loader().load(spec, opened, progress);
 }
 
 }  // namespace livepeer

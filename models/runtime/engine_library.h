@@ -31,8 +31,10 @@ class EngineLibrary : public ModelLoader {
   /// is thrown: where C++ came into the process before GStreamer, as with a Python module, the one
   /// uses libgcc's unwinder and the other libunwind's, and an exception may end the process.
   std::optional<Error> prepare() override;
-  std::string check(const ModelSpec &spec) override;
-  std::shared_ptr<UpscaleModel> load(const ModelSpec &spec, Progress &progress) override;
+  CheckedModel check(const ModelSpec &spec) override;
+  std::shared_ptr<UpscaleModel> load(const ModelSpec &spec,
+                                     const std::shared_ptr<const void> &opened,
+                                     Progress &progress) override;
 
  private:
   ModelLoader &loader();

@@ -88,6 +88,14 @@ class UpscaleModel {
   virtual SafetyVerdict check_safety(const Frame &picture) = 0;
 };
 
+/// What a loader has found out about a spec.
+struct CheckedModel {
+  /// Under which weights are shared (canonical path, fingerprint, device, precision, LoRAs).
+  std::string identity;
+  /// Files that are open already, for load(); the loader's own affair, perhaps null.
+  std::shared_ptr<const void> opened;
+};
+
 /// Where models come from. The plugin installs the one of an EngineLibrary; tests install fakes.
 class ModelLoader {
  public:
@@ -95,11 +103,13 @@ class ModelLoader {
   /// Opens what is needed before any model can be: libraries. Synchronous, cheap from the second
   /// call on, thread-safe. Returns what is wrong.
   virtual std::optional<Error> prepare() { return std::nullopt; }
-  /// Synchronous and cheap: folder, configs, headers, sizes, device. Throws Error. Returns the
-  /// identity under which the weights are shared (canonical path, fingerprint, device, precision).
-  virtual std::string check(const ModelSpec &spec) = 0;
-  /// Heavy; cancelled within one file or 64 MB read.
-  virtual std::shared_ptr<UpscaleModel> load(const ModelSpec &spec, Progress &progress) = 0;
+  /// Synchronous and cheap: folder, configs, headers, sizes, device. Throws Error.
+  virtual CheckedModel check(const ModelSpec &spec) = 0;
+  /// Heavy; cancelled within one file or 64 MB read. `opened`: from the check() of this spec, or
+  /// null.
+  virtual std::shared_ptr<UpscaleModel> load(const ModelSpec &spec,
+                                             const std::shared_ptr<const void> &opened,
+                                             Progress &progress) = 0;
 };
 
 }  // namespace livepeer

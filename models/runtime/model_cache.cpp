@@ -4,8 +4,10 @@
 
 namespace livepeer {
 
-std::shared_ptr<UpscaleModel> ModelCache::acquire(const std::string &key, const ModelSpec &spec,
-                                                  ModelLoader &loader, Progress &progress) {
+std::shared_ptr<UpscaleModel> ModelCache::acquire(const CheckedModel &checked,
+                                                  const ModelSpec &spec, ModelLoader &loader,
+                                                  Progress &progress) {
+  const std::string &key = checked.identity;
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
     if (progress.cancelled()) throw Error(ErrorKind::cancelled, "cancelled");
@@ -29,7 +31,7 @@ std::shared_ptr<UpscaleModel> ModelCache::acquire(const std::string &key, const 
     changed_.notify_all();
   };
   try {
-    model = loader.load(spec, progress);
+    model = loader.load(spec, checked.opened, progress);
   } catch (...) {
     leave();
     throw;

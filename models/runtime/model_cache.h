@@ -17,7 +17,7 @@ class ModelCache {
   /// The model of this identity: the one in use, or the one being loaded by another session, or a
   /// fresh one. Throws what the loader throws, and Error{cancelled} within the loader's next
   /// advance() or, while waiting for another session's load, at wake().
-  std::shared_ptr<UpscaleModel> acquire(const std::string &key, const ModelSpec &spec,
+  std::shared_ptr<UpscaleModel> acquire(const CheckedModel &checked, const ModelSpec &spec,
                                         ModelLoader &loader, Progress &progress);
   /// Makes waiting acquire() calls look at their Progress again. Call after cancelling one.
   void wake();

@@ -45,14 +45,25 @@ std::shared_ptr<Session> Runtime::open(const ModelSpec &spec, const Limits &limi
   const std::shared_ptr<ModelLoader> from = loader();
   auto session =
       std::make_shared<Session>(spec, limits, from->check(spec), from, cache_, std::move(observer));
+  start(session, [session] { session->run(); });
+  return session;
+}
 
+void Runtime::change_lora(const std::shared_ptr<Session> &session, std::string lora,
+                          LoadObserver observer) {
+  reap();
+  auto change = session->change_lora(std::move(lora), std::move(observer));
+  start(session, [session, change] { session->prepare(change); });
+}
+
+void Runtime::start(const std::shared_ptr<Session> &session, std::function<void()> work) {
   std::lock_guard<std::mutex> lock(mutex_);
   workers_.emplace_back();
   Worker &worker = workers_.back();
   worker.session = session;
   try {
-    worker.thread = std::thread([this, session, &worker] {
-      session->run();
+    worker.thread = std::thread([this, work = std::move(work), &worker] {
+      work();
       std::lock_guard<std::mutex> done(mutex_);
       worker.left = true;
     });
@@ -60,7 +71,6 @@ std::shared_ptr<Session> Runtime::open(const ModelSpec &spec, const Limits &limi
     workers_.pop_back();
     throw Error(ErrorKind::init, "No thread can be started; end other programs", error.what());
   }
-  return session;
 }
 
 void Runtime::reap() {

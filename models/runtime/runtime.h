@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -39,6 +40,11 @@ class Runtime {
   std::shared_ptr<Session> open(const ModelSpec &spec, const Limits &limits,
                                 LoadObserver observer = {});
 
+  /// Session::change_lora(), prepared on a worker of its own. Throws Error{init} where none can be
+  /// started.
+  void change_lora(const std::shared_ptr<Session> &session, std::string lora,
+                   LoadObserver observer = {});
+
  private:
   struct Worker {
     std::shared_ptr<Session> session;
@@ -46,6 +52,7 @@ class Runtime {
     bool left = false;
   };
   std::shared_ptr<ModelLoader> loader();
+  void start(const std::shared_ptr<Session> &session, std::function<void()> work);
   void reap();
 
   std::mutex mutex_;

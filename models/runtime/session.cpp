@@ -15,21 +15,43 @@ using Clock = std::chrono::steady_clock;
 /// What is free is read out of a dozen files: not for every frame that needs no more than others.
 constexpr std::chrono::seconds kBetweenMemoryChecks(1);
 
+/// A report that keeps to what was furthest: files are read in parts that may be counted twice.
+Progress::Report report_to(const LoadObserver &observer) {
+  return
+      [progress = observer.progress, furthest = 0.0](double fraction, const std::string &) mutable {
+        furthest = std::max(furthest, fraction);
+        if (progress) progress(furthest);
+      };
+}
+
+Error superseded() { return {ErrorKind::cancelled, "The change was cancelled"}; }
+
 }  // namespace
 
-Session::Session(ModelSpec spec, Limits limits, std::string key,
+struct Session::Change {
+  Change(ModelSpec spec_, LoadObserver observer_)
+      : spec(std::move(spec_)), observer(std::move(observer_)), progress(report_to(observer)) {}
+
+  void fail(const Error &error) const {
+    if (observer.failed) observer.failed(error);
+  }
+
+  const ModelSpec spec;
+  const LoadObserver observer;
+  Progress progress;
+  std::shared_ptr<UpscaleModel> model;
+};
+
+Session::Session(ModelSpec spec, Limits limits, CheckedModel checked,
                  std::shared_ptr<ModelLoader> loader, std::shared_ptr<ModelCache> cache,
                  LoadObserver observer)
-    : spec_(std::move(spec)),
-      limits_(limits),
-      key_(std::move(key)),
+    : limits_(limits),
       loader_(std::move(loader)),
       cache_(std::move(cache)),
       observer_(std::move(observer)),
-      load_progress_([this, furthest = 0.0](double fraction, const std::string &) mutable {
-        furthest = std::max(furthest, fraction);
-        if (observer_.progress) observer_.progress(furthest);
-      }) {}
+      load_progress_(report_to(observer_)),
+      spec_(std::move(spec)),
+      checked_(std::move(checked)) {}
 
 std::shared_ptr<Job> Session::submit(JobRequest request) {
   auto job = std::make_shared<Job>(std::move(request));
@@ -54,6 +76,10 @@ void Session::flush() { cancel_jobs(false); }
 void Session::close() {
   cancel_jobs(true);
   load_progress_.cancel();
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (wanted_) wanted_->progress.cancel();
+  }
   changed_.notify_all();
   cache_->wake();
 }
@@ -99,12 +125,80 @@ std::shared_ptr<UpscaleModel> Session::model() const {
   return model_;
 }
 
+ModelSpec Session::spec() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return spec_;
+}
+
+std::shared_ptr<Session::Change> Session::change_lora(std::string lora, LoadObserver observer) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  ModelSpec spec = spec_;
+  spec.lora = std::move(lora);
+  auto change = std::make_shared<Change>(std::move(spec), std::move(observer));
+  if (wanted_) wanted_->progress.cancel();
+  wanted_ = change;
+  const auto forgotten = std::exchange(ready_, nullptr);
+  lock.unlock();
+  changed_.notify_all();
+  cache_->wake();
+  if (forgotten) forgotten->fail(superseded());
+  return change;
+}
+
+void Session::prepare(const std::shared_ptr<Change> &change) {
+  const auto is_over = [&] { return closed_ || load_error_ || wanted_ != change; };
+  std::unique_lock<std::mutex> lock(mutex_);
+  // One at a time, so that there are never three models.
+  changed_.wait(lock, [&] { return is_over() || (model_ && !preparing_); });
+  if (is_over()) {
+    lock.unlock();
+    return change->fail(superseded());
+  }
+  preparing_ = true;
+  lock.unlock();
+  std::optional<Error> error;
+  try {
+    const CheckedModel checked = loader_->check(change->spec);
+    change->model = cache_->acquire(checked, change->spec, *loader_, change->progress);
+  } catch (...) {
+    error = current_error("preparing a change of the model");
+  }
+  lock.lock();
+  preparing_ = false;
+  if (is_over()) error = superseded();
+  if (!error) ready_ = change;
+  lock.unlock();
+  changed_.notify_all();
+  if (!error) return;
+  change->model.reset();
+  change->fail(*error);
+}
+
+void Session::take_over(const std::shared_ptr<Change> &change) {
+  std::shared_ptr<UpscaleModel> before = std::exchange(change->model, nullptr);
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    std::swap(model_, before);
+    spec_ = change->spec;
+  }
+  // What the other model made does not fit beside what this one makes.
+  if (before != model()) temporal_.forget();
+  before.reset();
+  if (change->observer.loaded) change->observer.loaded(*model());
+}
+
 void Session::run() {
   if (!load()) return;
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return closed_ || !queue_.empty(); });
+    changed_.wait(lock, [this] { return closed_ || ready_ || !queue_.empty(); });
     if (closed_) break;
+    if (const auto change = std::exchange(ready_, nullptr)) {
+      lock.unlock();
+      take_over(change);
+      lock.lock();
+      continue;
+    }
     current_ = queue_.front();
     queue_.pop_front();
     const std::shared_ptr<Job> job = current_;
@@ -123,20 +217,25 @@ void Session::run() {
     lock.lock();
   }
   const auto model = std::exchange(model_, nullptr);  // freed without the lock
+  const auto forgotten = std::exchange(ready_, nullptr);
   lock.unlock();
+  if (forgotten) forgotten->fail(superseded());
   temporal_.forget();
 }
 
 bool Session::load() {
   const auto start = Clock::now();
   try {
-    auto model = cache_->acquire(key_, spec_, *loader_, load_progress_);
+    // Let go of afterwards: the files need not stay open.
+    const CheckedModel checked = std::exchange(checked_, {});
+    auto model = cache_->acquire(checked, spec_, *loader_, load_progress_);
     if (load_progress_.cancelled()) return false;
     {
       std::lock_guard<std::mutex> lock(mutex_);
       model_ = model;
       stats_.load_time = Clock::now() - start;
     }
+    changed_.notify_all();  // for a change that waits
     if (observer_.loaded) observer_.loaded(*model);
     return true;
   } catch (...) {
@@ -150,6 +249,7 @@ bool Session::load() {
       load_error_ = error;
       jobs.swap(queue_);
     }
+    changed_.notify_all();
     for (const auto &job : jobs) refuse(job, error);
     return false;
   }

@@ -18,8 +18,9 @@
 
 namespace livepeer {
 
-/// Told about the load of a session's model, on the session's worker. A call that is under way when
-/// the session is closed may end afterwards, so the functions must own all that they refer to.
+/// Told about the load of a session's model, or of one that takes its place, on a worker. A call
+/// that is under way when the session is closed may end afterwards, so the functions must own all
+/// that they refer to. A change that comes to nothing has failed with Error{cancelled}.
 struct LoadObserver {
   std::function<void(double fraction)> progress;
   std::function<void(const UpscaleModel &model)> loaded;
@@ -43,8 +44,10 @@ struct SessionStats {
 /// order by one worker thread that the Runtime owns. All functions return without waiting for it.
 class Session {
  public:
-  Session(ModelSpec spec, Limits limits, std::string key, std::shared_ptr<ModelLoader> loader,
+  Session(ModelSpec spec, Limits limits, CheckedModel checked, std::shared_ptr<ModelLoader> loader,
           std::shared_ptr<ModelCache> cache, LoadObserver observer);
+  /// Another model in the place of the session's.
+  struct Change;
 
   /// After close() the job comes back cancelled; after a failed load, failed with its error.
   std::shared_ptr<Job> submit(JobRequest request);
@@ -59,11 +62,22 @@ class Session {
   /// The weights; null until loaded. Holding it keeps them for the next session.
   std::shared_ptr<UpscaleModel> model() const;
 
+  /// What the model in use was made of.
+  ModelSpec spec() const;
+  /// Asks for the same model with other LoRAs. What was asked for before and has not taken effect
+  /// never will. The Runtime has prepare() called on the result.
+  std::shared_ptr<Change> change_lora(std::string lora, LoadObserver observer);
+
   /// The worker's loop; called by the Runtime.
   void run();
+  /// Checks and loads a change, beside the running frames; the worker then takes it between two.
+  /// Where it cannot be had, its observer is told and the model stays. Called by the Runtime, on a
+  /// worker of its own.
+  void prepare(const std::shared_ptr<Change> &change);
 
  private:
   bool load();
+  void take_over(const std::shared_ptr<Change> &change);
   void cancel_jobs(bool closing);
   JobResult compute(Job &job);
   void forget_frames_before();
@@ -85,9 +99,7 @@ class Session {
   void refuse(const std::shared_ptr<Job> &job, const Error &error);
   void count(const JobResult &result);
 
-  const ModelSpec spec_;
   const Limits limits_;
-  const std::string key_;
   const std::shared_ptr<ModelLoader> loader_;
   const std::shared_ptr<ModelCache> cache_;
   const LoadObserver observer_;
@@ -97,8 +109,13 @@ class Session {
   std::condition_variable changed_;
   std::deque<std::shared_ptr<Job>> queue_;
   std::shared_ptr<Job> current_;
+  ModelSpec spec_;
+  CheckedModel checked_;
   std::shared_ptr<UpscaleModel> model_;
   std::optional<Error> load_error_;
+  std::shared_ptr<Change> wanted_;  ///< the last that was asked for
+  std::shared_ptr<Change> ready_;   ///< loaded, for the worker to take
+  bool preparing_ = false;
   bool closed_ = false;
   bool reset_ = false;
   SessionStats stats_;

@@ -13,6 +13,11 @@ auto tie(const UpscaleSettings &s) {
                   s.cache_interval, s.cache_branch_id, s.temporal, s.safety_check);
 }
 
+auto tie(const ModelSpec &s) {
+  return std::tie(s.model, s.safety_model, s.device, s.precision, s.safety_check, s.lora,
+                  s.embeddings);
+}
+
 }  // namespace
 
 std::vector<std::string> UpscaleSettings::validate() const {
@@ -38,5 +43,6 @@ bool operator==(const UpscaleSettings &a, const UpscaleSettings &b) {
 }
 
 bool same_but_seed(const UpscaleSettings &a, const UpscaleSettings &b) { return tie(a) == tie(b); }
+bool operator==(const ModelSpec &a, const ModelSpec &b) { return tie(a) == tie(b); }
 
 }  // namespace livepeer

@@ -64,7 +64,11 @@ struct ModelSpec {
   std::string device = "auto";  ///< "auto", "cpu", "cuda", "cuda:1"
   Precision precision = Precision::automatic;
   bool safety_check = true;  ///< a checker must be there; without one loading fails
+  std::string lora;          ///< files with weights, as parse_file_list takes them; empty: none
+  std::string embeddings;    ///< files and folders of textual inversions; empty: none
 };
+
+bool operator==(const ModelSpec &a, const ModelSpec &b);
 
 /// How much of the machine one session may take. 0 always means automatic.
 struct Limits {

@@ -5,6 +5,7 @@
 #include "io/model_lookup.h"
 #include "safety/mobilenet_v2_safety_classifier.h"
 #include "safety/stable_diffusion_safety_checker.h"
+#include "weights/component_source.h"
 
 namespace livepeer {
 namespace {
@@ -41,14 +42,14 @@ std::unique_ptr<SafetyChecker> load_safety_checker(const std::string &folder,
   options.dtype = torch::kFloat;
   if (component.class_name() == "MobileNetV2SafetyClassifier") {
     options.take_u8 = true;
-    WeightSource source(component.open_weights(/*prefer_half=*/false), options);
+    ComponentSource source(component.open_weights(/*prefer_half=*/false), options);
     auto checker =
         std::make_unique<MobileNetV2SafetyClassifier>(component.config(), ParameterScope(source));
     source.finish();
     return checker;
   }
   if (component.class_name() == "StableDiffusionSafetyChecker") {
-    WeightSource source(component.open_weights(/*prefer_half=*/false), options);
+    ComponentSource source(component.open_weights(/*prefer_half=*/false), options);
     auto checker = std::make_unique<StableDiffusionSafetyChecker>(
         component.config(), processor_config(folder), ParameterScope(source));
     source.finish();

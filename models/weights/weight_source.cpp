@@ -138,7 +138,9 @@ torch::Tensor WeightSource::get(std::initializer_list<std::string> names, at::In
 
 torch::Tensor WeightSource::convert(const std::string &name, const WeightsFile &file,
                                     const TensorEntry &entry, at::IntArrayRef shape) {
-  const bool stays_float = options_.keep_float32 && options_.keep_float32(name);
+  // What a LoRA changes is rounded afterwards (LoraSource).
+  const bool stays_float = (options_.keep_float32 && options_.keep_float32(name)) ||
+                           (options_.lora && options_.lora->count(name));
   const auto dtype = stays_float ? torch::kFloat : options_.dtype;
   const bool channels_last = options_.channels_last && shape.size() == 4;
   const auto target =
@@ -189,14 +191,17 @@ void WeightSource::finish() {
     log(LogLevel::debug, origin() + ": tensor " + name + " is not used by this model");
 }
 
+torch::Tensor read_tensor(const WeightsFile &file, const TensorEntry &entry) {
+  const auto target = torch::empty(entry.shape, torch_dtype(entry.dtype));
+  read_in_pieces(file, entry, target, [](const void *, size_t, const torch::Tensor &) {});
+  return target;
+}
+
 std::map<std::string, torch::Tensor> read_tensors(const std::string &path) {
   const auto file = open_weights(path);
   std::map<std::string, torch::Tensor> tensors;
-  for (const auto &[name, entry] : file->tensors()) {
-    const auto target = torch::empty(entry.shape, torch_dtype(entry.dtype));
-    read_in_pieces(*file, entry, target, [](const void *, size_t, const torch::Tensor &) {});
-    tensors.emplace(name, target);
-  }
+  for (const auto &[name, entry] : file->tensors())
+    tensors.emplace(name, read_tensor(*file, entry));
   return tensors;
 }
 

@@ -5,13 +5,16 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "io/lora.h"
 #include "io/weights_file.h"
 #include "weights/parameter_source.h"
+#include "weights/shared_parameters.h"
 
 namespace livepeer {
 
@@ -29,6 +32,10 @@ struct WeightOptions {
   bool take_u8 = false;
   /// 4-D weights in channels-last layout (what the CPU's convolutions like best).
   bool channels_last = false;
+  /// Layers that are changed while they are loaded; must live as long. Null: none.
+  const LoraSet::Layers *lora = nullptr;
+  /// Where other networks have parameters of the same name and origin, these are taken.
+  std::optional<SharedOrigin> shared;
   /// Called with the number of bytes just read, every 8 MB at the latest; may throw to cancel.
   std::function<void(uint64_t bytes)> on_read;
 };
@@ -68,10 +75,13 @@ class WeightSource : public ParameterSource {
   WeightOptions options_;
 };
 
+/// A tensor of a file as it is stored, on the CPU. Throws Error{open_read}, also for types that
+/// this libtorch lacks.
+torch::Tensor read_tensor(const WeightsFile &file, const TensorEntry &entry);
+
 using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
 
-/// All tensors of a file, as they are stored, on the CPU. Types that this libtorch lacks throw
-/// Error{open_read}.
+/// read_tensor() of all tensors of a file.
 std::map<std::string, torch::Tensor> read_tensors(const std::string &path);
 /// Writes tensors (any device, any layout) in the given order. Throws Error{failed}.
 void write_tensors(const std::string &path, const NamedTensors &tensors,

@@ -28,6 +28,8 @@ constexpr guint kControllable = GST_PARAM_MUTABLE_PLAYING | GST_PARAM_CONTROLLAB
 const Agreed kAgreed[] = {{"model", nullptr, kReady},
                           {"device", "auto", kReady},
                           {"precision", "auto", kReady},
+                          {"lora", nullptr, kPlaying},
+                          {"embeddings", nullptr, kReady},
                           {"prompt", "", kPlaying},
                           {"negative-prompt", "", kPlaying},
                           {"seed", "-1", kControllable},
@@ -250,7 +252,8 @@ POINT(C6_any_string_is_taken) {
   unsigned i = 0;
   for (const char *text :
        {static_cast<const char *>(nullptr), "", "\xff\xfe broken", endless.c_str()}) {
-    for (const char *name : {"prompt", "negative-prompt", "model", "device", "safety-model"})
+    for (const char *name :
+         {"prompt", "negative-prompt", "model", "device", "safety-model", "lora", "embeddings"})
       g_object_set(h->element, name, text, nullptr);
     fail_unless_equals_int(gst_harness_push(h, frame(i++)), 0);
   }
@@ -303,7 +306,7 @@ POINT(C9_stats_are_complete) {
   for (const char *name : {"in", "out", "inferred", "reused", "late", "cancelled", "flagged",
                            "load-time", "last-time", "mean-time", "peak-memory"})
     fail_unless(gst_structure_has_field_typed(stats, name, G_TYPE_UINT64), "%s", name);
-  for (const char *name : {"model", "device", "precision", "cpu-level"})
+  for (const char *name : {"model", "device", "precision", "cpu-level", "lora"})
     fail_unless(gst_structure_has_field_typed(stats, name, G_TYPE_STRING), "%s", name);
   fail_unless(gst_structure_has_field_typed(stats, "seed", G_TYPE_INT64));
   fail_unless(gst_structure_has_field_typed(stats, "queue-depth", G_TYPE_UINT));

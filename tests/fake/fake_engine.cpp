@@ -93,6 +93,13 @@ void enlarge(const FramePart &out, const Frame &low_res, const Rect &region) {
   }
 }
 
+/// g_str_hash
+uint32_t hash_of(const std::string &text) {
+  uint32_t hash = 5381;
+  for (const char c : text) hash = hash * 33 + uint32_t(c);
+  return hash;
+}
+
 }  // namespace
 
 std::array<double, 4> bicubic_weights(int position) {
@@ -106,8 +113,8 @@ std::array<double, 4> bicubic_weights(int position) {
   return weights;
 }
 
-FakeModel::FakeModel(std::string id, std::shared_ptr<FakeEngine> engine)
-    : id_(std::move(id)), engine_(std::move(engine)) {
+FakeModel::FakeModel(std::string id, std::shared_ptr<FakeEngine> engine, const std::string &lora)
+    : id_(std::move(id)), engine_(std::move(engine)), added_(lora.empty() ? 0 : hash_of(lora)) {
   ++engine_->models_alive;
 }
 
@@ -148,12 +155,8 @@ void FakeModel::upscale_into(const FramePart &high_res, const Frame &low_res, co
   }
   progress.advance(1, "step");
 
-  uint64_t added = noise.seed;
-  if (engine_->prompt_in_pixels) {
-    uint32_t hash = 5381;  // g_str_hash
-    for (const char c : settings.prompt) hash = hash * 33 + uint32_t(c);
-    added += hash;
-  }
+  uint64_t added = noise.seed + added_;
+  if (engine_->prompt_in_pixels) added += hash_of(settings.prompt);
   const bool plain = low_res.samples.bytes == 1;
   const int radius = engine_->radius.value_or(0);
   if (engine_->bicubic)
@@ -176,17 +179,20 @@ SafetyVerdict FakeModel::check_safety(const Frame &picture) {
   return {score > 0.5, score};
 }
 
-std::string FakeLoader::check(const ModelSpec &spec) {
+CheckedModel FakeLoader::check(const ModelSpec &spec) {
   if (engine_->on_check) engine_->on_check();
   if (spec.safety_check && !engine_->has_checker)
     throw Error(ErrorKind::settings, "There is no safety checker; set safety-check=false");
   // Models of different engines are different models.
-  return std::to_string(reinterpret_cast<uintptr_t>(engine_.get())) + "|" + spec.model + "|" +
-         spec.safety_model + "|" + spec.device + "|" + std::to_string(int(spec.precision)) + "|" +
-         std::to_string(spec.safety_check);
+  return {std::to_string(reinterpret_cast<uintptr_t>(engine_.get())) + "|" + spec.model + "|" +
+              spec.safety_model + "|" + spec.device + "|" + std::to_string(int(spec.precision)) +
+              "|" + std::to_string(spec.safety_check) + "|" + spec.lora + "|" + spec.embeddings,
+          {}};
 }
 
-std::shared_ptr<UpscaleModel> FakeLoader::load(const ModelSpec &spec, Progress &progress) {
+std::shared_ptr<UpscaleModel> FakeLoader::load(const ModelSpec &spec,
+                                               const std::shared_ptr<const void> &,
+                                               Progress &progress) {
   ++engine_->loads;
   for (int part = 0; part < 10; ++part) {
     progress.advance(part / 10.0, "weights");
@@ -195,7 +201,7 @@ std::shared_ptr<UpscaleModel> FakeLoader::load(const ModelSpec &spec, Progress &
   engine_->loading.pass();
   if (engine_->on_load) engine_->on_load();
   progress.advance(1, "weights");
-  return std::make_shared<FakeModel>(spec.model.empty() ? "fake" : spec.model, engine_);
+  return std::make_shared<FakeModel>(spec.model.empty() ? "fake" : spec.model, engine_, spec.lora);
 }
 
 }  // namespace livepeer

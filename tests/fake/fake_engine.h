@@ -75,7 +75,8 @@ std::array<double, 4> bicubic_weights(int position);
 /// which settings made them. With a radius, each pixel is the maximum of its neighbourhood.
 class FakeModel : public UpscaleModel {
  public:
-  FakeModel(std::string id, std::shared_ptr<FakeEngine> engine);
+  /// `lora`: a hash of it is added to every value; "" adds nothing.
+  FakeModel(std::string id, std::shared_ptr<FakeEngine> engine, const std::string &lora = {});
   ~FakeModel() override;
   const std::string &id() const override { return id_; }
   const std::string &device() const override { return device_; }
@@ -96,13 +97,16 @@ class FakeModel : public UpscaleModel {
  private:
   const std::string id_, device_ = "cpu", precision_ = "float32", cpu_level_ = "plain (fake)";
   const std::shared_ptr<FakeEngine> engine_;
+  const uint32_t added_;
 };
 
 class FakeLoader : public ModelLoader {
  public:
   explicit FakeLoader(std::shared_ptr<FakeEngine> engine) : engine_(std::move(engine)) {}
-  std::string check(const ModelSpec &spec) override;
-  std::shared_ptr<UpscaleModel> load(const ModelSpec &spec, Progress &progress) override;
+  CheckedModel check(const ModelSpec &spec) override;
+  std::shared_ptr<UpscaleModel> load(const ModelSpec &spec,
+                                     const std::shared_ptr<const void> &opened,
+                                     Progress &progress) override;
 
  private:
   const std::shared_ptr<FakeEngine> engine_;

@@ -55,8 +55,9 @@ TEST(SingleFileGolden, single_file_MakesThePicturesOfTheSnapshot) {
     std::vector<double> fractions;
     Progress loading([&](double fraction, const std::string &) { fractions.push_back(fraction); });
     TorchModelLoader loader;
-    EXPECT_EQ(loader.check(spec), loader.check(spec));
-    const auto loaded = loader.load(spec, loading);
+    const CheckedModel checked = loader.check(spec);
+    EXPECT_EQ(checked.identity, loader.check(spec).identity);
+    const auto loaded = loader.load(spec, checked.opened, loading);
     EXPECT_TRUE(std::is_sorted(fractions.begin(), fractions.end()));
     UpscaleSettings settings;
     settings.prompt = entry.at("prompt");

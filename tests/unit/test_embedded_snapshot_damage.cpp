@@ -96,9 +96,9 @@ class EmbeddedSnapshotDamage : public ::testing::TestWithParam<Case> {
     spec.precision = Precision::float32;
     spec.safety_check = false;
     TorchModelLoader loader;
-    loader.check(spec);
+    const CheckedModel checked = loader.check(spec);
     Progress progress;
-    loader.load(spec, progress);
+    loader.load(spec, checked.opened, progress);
   }
 
   test::TemporaryFolder folder_;

@@ -26,9 +26,9 @@ TEST(EngineLibrary, IsOpenedAtTheFirstUseAndOnce) {
   EXPECT_TRUE(lines.empty());
   EXPECT_FALSE(engine.prepare());
   EXPECT_FALSE(engine.prepare());
-  EXPECT_FALSE(engine.check({}).empty());
+  EXPECT_FALSE(engine.check({}).identity.empty());
   Progress progress;
-  EXPECT_EQ(engine.load({}, progress)->device(), "cpu");
+  EXPECT_EQ(engine.load({}, {}, progress)->device(), "cpu");
   set_log_sink({});
   EXPECT_EQ(lines, std::vector<std::string>{"made"});
 }
@@ -38,7 +38,7 @@ TEST(EngineLibrary, ErrorsOfTheEngineCrossTheBoundary) {
   Progress progress;
   progress.cancel();
   try {
-    engine.load({}, progress);
+    engine.load({}, {}, progress);
     FAIL() << "cancelled, and loaded all the same";
   } catch (const Error &error) {
     EXPECT_EQ(error.kind(), ErrorKind::cancelled);

@@ -31,7 +31,7 @@ ModelSpec spec_of(const std::string &model, Precision precision = Precision::flo
 
 std::shared_ptr<UpscaleModel> load(const ModelSpec &spec) {
   Progress progress;
-  return TorchModelLoader().load(spec, progress);
+  return TorchModelLoader().load(spec, {}, progress);
 }
 
 /// Kind of the error that check() throws, and what it says.
@@ -94,7 +94,7 @@ INSTANTIATE_TEST_SUITE_P(Precisions, EmbeddedModel,
 TEST(TorchModelLoader, LoadsTheEmbeddedModelWithItsOwnDefaults) {
   std::vector<double> fractions;
   Progress progress([&](double fraction, const std::string &) { fractions.push_back(fraction); });
-  const auto model = TorchModelLoader().load(spec_of(""), progress);
+  const auto model = TorchModelLoader().load(spec_of(""), {}, progress);
   ASSERT_FALSE(fractions.empty());
   EXPECT_TRUE(std::is_sorted(fractions.begin(), fractions.end()));
   EXPECT_EQ(fractions.back(), 1);
@@ -110,9 +110,9 @@ TEST(TorchModelLoader, LoadsTheEmbeddedModelWithItsOwnDefaults) {
 
 TEST(TorchModelLoader, IdentityFollowsFilesAndPrecision) {
   TorchModelLoader loader;
-  EXPECT_EQ(loader.check(spec_of("default")), loader.check(spec_of("")));
-  EXPECT_NE(loader.check(spec_of("default")),
-            loader.check(spec_of("default", Precision::bfloat16)));
+  EXPECT_EQ(loader.check(spec_of("default")).identity, loader.check(spec_of("")).identity);
+  EXPECT_NE(loader.check(spec_of("default")).identity,
+            loader.check(spec_of("default", Precision::bfloat16)).identity);
 }
 
 TEST(TorchModelLoader, IdentityFollowsTheSafetyChecker) {
@@ -123,17 +123,17 @@ TEST(TorchModelLoader, IdentityFollowsTheSafetyChecker) {
   ModelSpec spec = spec_of("default");
   spec.safety_check = true;
   spec.safety_model = checker.path();
-  const std::string before = loader.check(spec);
-  EXPECT_EQ(loader.check(spec), before);
+  const std::string before = loader.check(spec).identity;
+  EXPECT_EQ(loader.check(spec).identity, before);
   std::ofstream(checker / "config.json", std::ios::app) << "\n";
-  EXPECT_NE(loader.check(spec), before);
+  EXPECT_NE(loader.check(spec).identity, before);
 }
 
 TEST(TorchModelLoader, CancelStopsALoad) {
   Progress progress;
   progress.cancel();
   try {
-    TorchModelLoader().load(spec_of("default"), progress);
+    TorchModelLoader().load(spec_of("default"), {}, progress);
     FAIL() << "was not cancelled";
   } catch (const Error &error) {
     EXPECT_EQ(error.kind(), ErrorKind::cancelled);

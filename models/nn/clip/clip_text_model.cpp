@@ -31,9 +31,21 @@ CLIPTextModel::CLIPTextModel(const Config &config, const ParameterScope &scope)
       final_norm_(scope / "text_model.final_layer_norm", positive(config, "hidden_size", 512),
                   config.get<double>("layer_norm_eps", 1e-5)) {}
 
+void CLIPTextModel::add_embeddings(const torch::Tensor &vectors) {
+  const auto rows = vectors.to(token_embedding_.options());
+  added_ = added_.defined() ? torch::cat({added_, rows}) : rows;
+}
+
+torch::Tensor CLIPTextModel::embed(const torch::Tensor &input_ids) const {
+  if (!added_.defined()) return at::embedding(token_embedding_, input_ids);
+  const int64_t known = token_embedding_.size(0);
+  return torch::where((input_ids < known).unsqueeze(-1),
+                      at::embedding(token_embedding_, input_ids.clamp_max(known - 1)),
+                      at::embedding(added_, (input_ids - known).clamp_min(0)));
+}
+
 TextEmbeddings CLIPTextModel::forward(const torch::Tensor &input_ids) const {
-  const auto embeddings = at::embedding(token_embedding_, input_ids) +
-                          position_embedding_.slice(0, 0, input_ids.size(1));
+  const auto embeddings = embed(input_ids) + position_embedding_.slice(0, 0, input_ids.size(1));
   OutputObserver::report("text_model.embeddings", embeddings);
   const auto hidden = final_norm_(encoder_(embeddings, /*causal=*/true));
   return {hidden, pool(hidden, input_ids)};

@@ -28,6 +28,8 @@ import numpy  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
 
+import inversions  # noqa: E402
+import lora  # noqa: E402
 import miniature  # noqa: E402
 import networks  # noqa: E402
 import pipeline  # noqa: E402
@@ -51,7 +53,7 @@ def make(folder, given=None):
     record = Record(folder, given)
     if not given:
         miniature.save_all(folder)
-    for part in [text, networks, schedulers, pipeline, safety, single_file]:
+    for part in [text, networks, schedulers, pipeline, safety, single_file, lora, inversions]:
         part.make(record)
     libraries = [diffusers, transformers, torch, numpy]
     versions = [f"{library.__name__} {library.__version__}" for library in libraries]
