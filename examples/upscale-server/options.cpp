@@ -127,6 +127,7 @@ void log_ignored_variables() {
 
 OptionsResult read_options(int argc, char **argv, Options &options) {
   g_autofree char *host = nullptr, *port = nullptr, *model = nullptr, *model_id = nullptr;
+  g_autofree char *lora_dir = nullptr;
   g_auto(GStrv) properties = nullptr;
   g_auto(GStrv) origins = nullptr;
   gboolean no_checker = FALSE, private_metrics = FALSE, version = FALSE, verbose = FALSE;
@@ -137,6 +138,8 @@ OptionsResult read_options(int argc, char **argv, Options &options) {
       {"model", 0, 0, G_OPTION_ARG_FILENAME, &model,
        "Model folder, file or id to load (the embedded default)", "MODEL"},
       {"model-id", 0, 0, G_OPTION_ARG_FILENAME, &model_id, "What to call the model", "ID"},
+      {"lora-dir", 0, 0, G_OPTION_ARG_FILENAME, &lora_dir,
+       "Let requests name LoRAs that lie in this folder", "DIR"},
       {"workers", 0, 0, G_OPTION_ARG_INT, &options.workers, "Pictures worked on at once (1)", "N"},
       {"queue", 0, 0, G_OPTION_ARG_INT, &options.queue, "Pictures that may wait (16)", "N"},
       {"busy-status", 0, 0, G_OPTION_ARG_INT, &options.busy_status,
@@ -200,6 +203,11 @@ OptionsResult read_options(int argc, char **argv, Options &options) {
   options.auth_token = env("AUTH_TOKEN");
   options.private_metrics = private_metrics;
   options.safety_checker = !no_checker;
+  if (lora_dir) options.lora_dir = lora_dir;
+  if (lora_dir && !g_file_test(lora_dir, G_FILE_TEST_IS_DIR)) {
+    fail("--lora-dir must name a folder, not '" + options.lora_dir + "'");
+    return OptionsResult::fail;
+  }
   options.verbose = verbose || env("VERBOSE_LOGGING") == "1";
   choose_model(model, model_id, options);
   log_ignored_variables();

@@ -28,6 +28,7 @@ struct Options {
   int drain_seconds = 30;        ///< how long SIGTERM waits for pictures being worked on
   bool private_metrics = false;  ///< /metrics asks for auth_token, too
   bool safety_checker = true;
+  std::string lora_dir;  ///< where requests name LoRAs from; empty: they may not
   /// Further properties of the element, as text.
   std::vector<std::pair<std::string, std::string>> properties;
   bool verbose = false;

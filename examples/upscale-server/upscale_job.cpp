@@ -128,6 +128,7 @@ RunningElementPtr UpscaleJob::make_pipeline() const {
   configure(upscale.get(), options_);
   g_object_set(upscale.get(), "prompt", request_.prompt.c_str(), "seed", gint64(request_.seed),
                "steps", request_.steps, nullptr);
+  if (!request_.lora.empty()) g_object_set(upscale.get(), "lora", request_.lora.c_str(), nullptr);
   if (!request_.safety_check) g_object_set(upscale.get(), "safety-check", FALSE, nullptr);
   return pipeline;
 }

@@ -6,6 +6,8 @@
 #include <limits>
 #include <random>
 
+#include "lora_list.h"
+
 namespace upscale_server {
 namespace {
 
@@ -29,6 +31,7 @@ constexpr FieldRule kRules[] = {
     {"prompt", Kind::text, true},    {"image", Kind::file, true},
     {"model_id", Kind::text, false}, {"safety_check", Kind::boolean, false},
     {"seed", Kind::integer, false},  {"num_inference_steps", Kind::integer, false},
+    {"lora", Kind::text, false},
 };
 
 struct Fault {
@@ -187,7 +190,8 @@ Json UpscaleRequest::seed_as_json() const {
 }
 
 std::optional<Answer> read_request(const Form &form, const std::string &loaded_model,
-                                   unsigned max_steps, UpscaleRequest &request) {
+                                   unsigned max_steps, const std::string &lora_dir,
+                                   UpscaleRequest &request) {
   Json faults = Json::array();
   for (const FieldRule &rule : kRules) {
     const FormField *field = find(form, rule.name);
@@ -202,6 +206,7 @@ std::optional<Answer> read_request(const Form &form, const std::string &loaded_m
     return http_error(
         400, "pipeline configured with " + loaded_model + " but called with " + model + ".");
   request.safety_check = parse_boolean(text_of(form, "safety_check")).value_or(true);
+  if (auto refused = read_loras(text_of(form, "lora"), lora_dir, request.lora)) return refused;
   if (auto refused = read_seed(text_of(form, "seed"), request)) return refused;
   return read_steps(text_of(form, "num_inference_steps"), max_steps, request);
 }

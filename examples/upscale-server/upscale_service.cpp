@@ -204,8 +204,8 @@ void UpscaleService::on_body(SoupServerMessage *message) {
   try {
     const Form form = parse_form(soup_server_message_get_request_headers(message),
                                  data ? std::string_view(data, size) : std::string_view());
-    if (const auto refusal =
-            read_request(form, options_.model_id, unsigned(options_.max_steps), request)) {
+    if (const auto refusal = read_request(form, options_.model_id, unsigned(options_.max_steps),
+                                          options_.lora_dir, request)) {
       respond(message, *refusal);
       return;
     }
