@@ -44,14 +44,14 @@ GstProgressType end_of_change(GstBus *bus) {
 
 }  // namespace
 
-POINT(G8_a_lora_counts_from_the_start) {
+POINT(G10_a_lora_counts_from_the_start) {
   GstHarness *h = harness_new(kSmall, "lora=a");
   fail_unless_equals_int(red_of_next(h, 0), hash_of("a"));
   fail_unless(lora_of(h->element) == "a");
   gst_harness_teardown(h);
 }
 
-POINT(G8_another_lora_takes_effect_while_frames_flow) {
+POINT(G10_another_lora_takes_effect_while_frames_flow) {
   BusHarness test(kSmall);
   fail_unless_equals_int(red_of_next(test.h, 0), 0);
   engine->loading.close();
@@ -67,7 +67,7 @@ POINT(G8_another_lora_takes_effect_while_frames_flow) {
   wait_until([] { return engine->models_alive == 1; });
 }
 
-POINT(G8_H3_a_bad_lora_is_a_warning_and_the_old_one_stays) {
+POINT(G10_H3_a_bad_lora_is_a_warning_and_the_old_one_stays) {
   BusHarness test(kSmall, "lora=a");
   fail_unless_equals_int(red_of_next(test.h, 0), hash_of("a"));
   engine->on_check = [] { throw Error(ErrorKind::open_read, "It is no LoRA", "bad"); };
@@ -83,7 +83,7 @@ POINT(G8_H3_a_bad_lora_is_a_warning_and_the_old_one_stays) {
   fail_unless(gst_bus_pop_filtered(test.bus, GST_MESSAGE_ERROR) == nullptr);
 }
 
-POINT(G8_H1_a_bad_lora_at_the_start_is_an_error) {
+POINT(G10_H1_a_bad_lora_at_the_start_is_an_error) {
   engine->on_check = [] { throw Error(ErrorKind::settings, "The weight is no number", "a@x"); };
   GstElement *element = element_new("lora=a@x");
   GstBus *bus = gst_bus_new();
@@ -96,7 +96,7 @@ POINT(G8_H1_a_bad_lora_at_the_start_is_an_error) {
   gst_object_unref(element);
 }
 
-POINT(G8_G7_ready_keeps_the_model_with_the_lora_that_was_in_use) {
+POINT(G10_G7_ready_keeps_the_model_with_the_lora_that_was_in_use) {
   GstElement *element = element_new();
   gst_element_set_state(element, GST_STATE_PAUSED);
   wait_until([&] { return stat(element, "load-time") > 0; });
@@ -111,7 +111,7 @@ POINT(G8_G7_ready_keeps_the_model_with_the_lora_that_was_in_use) {
   gst_object_unref(element);
 }
 
-POINT(G8_a_stop_ends_a_change_that_is_under_way) {
+POINT(G10_a_stop_ends_a_change_that_is_under_way) {
   BusHarness test(kSmall);
   fail_unless_equals_int(red_of_next(test.h, 0), 0);
   engine->loading.close();

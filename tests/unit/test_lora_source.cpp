@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <torch/utils.h>
 
+#include <filesystem>
+#include <set>
+
 #include "diffusion/torch_model_loader.h"
 #include "golden/golden_files.h"
 #include "support/temporary_folder.h"
@@ -271,6 +274,23 @@ TEST_F(LoraModel, IdentitiesFollowFilesAndWeights) {
                                                loader_.check(spec_of("", embeddings)).identity,
                                                loader_.check(spec_of(lora, embeddings)).identity};
   EXPECT_EQ(std::set<std::string>(identities.begin(), identities.end()).size(), identities.size());
+}
+
+TEST_F(LoraModel, WhatWasCheckedIsOpenedOnce) {
+  namespace fs = std::filesystem;
+  const test::TemporaryFolder folder;
+  fs::copy(golden_path("tiny-upscaler"), folder / "model", fs::copy_options::recursive);
+  ModelSpec spec = spec_of("");
+  spec.model = folder / "model";
+  const CheckedModel checked = loader_.check(spec);
+  // No longer to be opened by name, but open still.
+  for (const char *component : {"unet", "vae", "text_encoder"})
+    for (const auto &file : fs::directory_iterator((folder / "model") / component))
+      if (file.path().extension() == ".safetensors") fs::remove(file);
+  Progress progress;
+  const auto model = loader_.load(spec, checked.opened, progress);
+  EXPECT_EQ(picture(*model), picture(*load(spec_of(""))));
+  EXPECT_THROW(loader_.load(spec, {}, progress), Error);
 }
 
 TEST_F(LoraModel, WordsOfEmbeddingsCountAndOthersStayAsTheyWere) {
