@@ -17,7 +17,7 @@ struct EngineHost {
 
 /// What an engine library exports, and all that it exports. The name carries the version of the
 /// boundary: raise it with every change of what crosses, EngineHost and what model.h declares.
-#define LIVEPEER_MAKE_MODEL_LOADER livepeer_make_model_loader_4
+#define LIVEPEER_MAKE_MODEL_LOADER livepeer_make_model_loader_5
 using MakeModelLoader = void(const EngineHost &host, std::shared_ptr<ModelLoader> *loader);
 
 /// The engine in a library of its own, so that a process that only looks at the plugin maps no
