@@ -1,0 +1,121 @@
+#include <gst/gst.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <clocale>
+#include <cstdio>
+#include <cstring>
+
+#include "clip_job.h"
+#include "failure.h"
+#include "input.h"
+#include "options.h"
+#include "picture_job.h"
+#include "progress.h"
+#include "text.h"
+#include "wake.h"
+
+namespace upscale_file {
+namespace {
+
+std::string extension_of(const std::string &path) {
+  const size_t slash = path.rfind('/'), dot = path.rfind('.');
+  if (dot == std::string::npos || (slash != std::string::npos && dot < slash + 2)) return "";
+  std::string extension = path.substr(dot + 1);
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](char c) { return g_ascii_tolower(c); });
+  return extension;
+}
+
+/// NAME-x4.png and the like, in a folder or beside the input.
+std::string default_name(const Options &options, const Input &input) {
+  g_autofree char *base = g_path_get_basename(input.path.c_str());
+  std::string name = base;
+  const std::string extension = extension_of(name);
+  if (!extension.empty()) name.resize(name.size() - extension.size() - 1);
+  g_autofree char *size = options.width ? g_strdup_printf("-%dx%d", options.width, options.height)
+                                        : g_strdup_printf("-x%g", options.scale);
+  name += size;
+  name += input.kind == Kind::picture ? ".png" : ".mkv";
+  g_autofree char *folder = options.output.empty() ? g_path_get_dirname(input.path.c_str())
+                                                   : g_strdup(options.output.c_str());
+  g_autofree char *full = g_build_filename(folder, name.c_str(), nullptr);
+  return options.output.empty() && !std::strchr(input.path.c_str(), '/') ? name : full;
+}
+
+bool is_folder(const std::string &path) {
+  return g_str_has_suffix(path.c_str(), "/") || g_file_test(path.c_str(), G_FILE_TEST_IS_DIR);
+}
+
+void check_not_an_input(const Options &options, const std::string &output) {
+  g_autofree char *to = g_canonicalize_filename(output.c_str(), nullptr);
+  for (const std::string &input : options.inputs) {
+    g_autofree char *from = g_canonicalize_filename(input.c_str(), nullptr);
+    if (g_str_equal(from, to)) throw Failure("'" + shown(output) + "' is an input, too");
+  }
+}
+
+void run_one(Wake &wake, const Options &options, const std::string &path, Progress &progress) {
+  const Input input = inspect(path);
+  const bool named = !options.output.empty() && !is_folder(options.output);
+  const std::string output = named ? options.output : default_name(options, input);
+  if (!named && !options.output.empty() && g_mkdir_with_parents(options.output.c_str(), 0777) != 0)
+    throw Failure("the folder '" + shown(options.output) + "' cannot be made");
+  check_not_an_input(options, output);
+  const std::string extension = extension_of(output);
+  const Container *container = container_of(extension);
+  if (!container && !is_picture(extension))
+    throw Failure(
+        "'" + shown(output) +
+        "' would be of a kind that is not written here: png, jpg, webp; mkv, mp4, mov, webm or ts");
+  if (container && input.kind == Kind::picture)
+    throw Failure("'" + shown(path) + "' is a picture: its result is png, jpg or webp");
+  progress.begin(path, output);
+  if (container)
+    run_clip(wake, options, input, *container, output, progress);
+  else
+    run_picture(wake, options, input, extension, output, progress);
+}
+
+int run(Wake &wake, const Options &options) {
+  Progress progress(options);
+  int status = 0;
+  for (const std::string &path : options.inputs) {
+    try {
+      run_one(wake, options, path, progress);
+    } catch (const Failure &failure) {
+      progress.error(failure.what());
+      status = 1;
+    } catch (const Interrupted &) {
+      // A frame that is being computed is not waited for.
+      std::fflush(nullptr);
+      _exit(128 + wake.signal());
+    }
+    if (wake.signal()) return 128 + wake.signal();
+  }
+  return status;
+}
+
+}  // namespace
+}  // namespace upscale_file
+
+int main(int argc, char **argv) {
+  using namespace upscale_file;
+  static Wake wake;
+  wake.take_signals();
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error like a full disk
+  std::setlocale(LC_CTYPE, "");
+  Options options;
+  const OptionsResult result = read_options(argc, argv, options);
+  if (result == OptionsResult::quit) return 0;
+  if (result == OptionsResult::fail) return 2;
+  gst_init(nullptr, nullptr);
+  try {
+    return run(wake, options);
+  } catch (const std::exception &problem) {
+    std::fprintf(stderr, "livepeer-upscale: %s\n", problem.what());
+    return 1;
+  }
+}
