@@ -70,11 +70,10 @@ const Encoder kAv1 = {
     "av1parse", "video/x-av1,stream-format=obu-stream,alignment=tu",
     "",         " mkv webm mp4 mov ",
     "I420",     "I420_10LE"};
-const Encoder kFfv1 = {"avenc_ffv1", "", "", "video/x-ffv", "", " mkv ", "I420", "I420_10LE"};
 
 // Best first: what is well coded and plays everywhere. Players that know 10 bits of H.264 are few.
-const Encoder *const kPlain[] = {&kX264, &kX265, &kVp9, &kOpenH264, &kMpeg4, &kVp8, &kAv1, &kFfv1};
-const Encoder *const kDeep[] = {&kX265, &kVp9, &kX264, &kAv1, &kFfv1, &kOpenH264, &kMpeg4, &kVp8};
+const Encoder *const kPlain[] = {&kX264, &kX265, &kVp9, &kOpenH264, &kMpeg4, &kVp8, &kAv1};
+const Encoder *const kDeep[] = {&kX265, &kVp9, &kX264, &kAv1, &kOpenH264, &kMpeg4, &kVp8};
 
 bool is_installed(const std::string &name) {
   g_autoptr(GstElementFactory) factory = gst_element_factory_find(name.c_str());

@@ -65,6 +65,7 @@ FragmentEncoder::FragmentEncoder(Wake &wake, const Encoder &encoder, const Conta
 void FragmentEncoder::begin(const std::string &path) {
   path_ = path;
   pushed_ = 0;
+  durations_.clear();
   finished_ = false;
   pipeline_.set_state(GST_STATE_PLAYING);
 }
@@ -75,6 +76,8 @@ bool FragmentEncoder::has_room() const {
 
 void FragmentEncoder::push(GstSample *frame) {
   gst_app_src_push_sample(GST_APP_SRC(in_.get()), frame);
+  const GstBuffer *buffer = gst_sample_get_buffer(frame);
+  durations_[GST_BUFFER_PTS(buffer)] = GST_BUFFER_DURATION(buffer);
   ++pushed_;
 }
 
@@ -86,11 +89,30 @@ void FragmentEncoder::drain() {
   while (const SamplePtr sample{gst_app_sink_try_pull_sample(GST_APP_SINK(out_.get()), 0)}) {
     if (!writer_)
       writer_ = std::make_unique<PacketWriter>(path_, gst_sample_get_caps(sample.get()));
-    writer_->write(in_running_time(sample.get()).get());
+    const BufferPtr packet = in_running_time(sample.get());
+    // Encoders of frames without a rate tell no durations.
+    const auto duration = durations_.find(GST_BUFFER_PTS(packet.get()));
+    if (duration != durations_.end()) {
+      GST_BUFFER_DURATION(packet.get()) = duration->second;
+      durations_.erase(durations_.begin(), std::next(duration));
+    }
+    writer_->write(packet.get());
   }
   if (!gst_app_sink_is_eos(GST_APP_SINK(out_.get()))) return;
-  pipeline_.set_state(GST_STATE_READY);
+  stop();
   finish_file();
+}
+
+/// Everything forgets what was, but the element keeps its model.
+void FragmentEncoder::stop() {
+  pipeline_.set_state(GST_STATE_READY);
+  GstIterator *all = gst_bin_iterate_elements(GST_BIN(pipeline_.bin()));
+  const auto forget = [](const GValue *item, gpointer kept) {
+    auto *element = GST_ELEMENT(g_value_get_object(item));
+    if (element != kept) gst_element_set_state(element, GST_STATE_NULL);
+  };
+  gst_iterator_foreach(all, forget, upscale_.get());
+  gst_iterator_free(all);
 }
 
 void FragmentEncoder::finish_file() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -38,6 +39,7 @@ class FragmentEncoder {
   uint64_t frames_done() const { return frames_done_; }
 
  private:
+  void stop();
   void finish_file();
 
   Wake &wake_;
@@ -45,6 +47,7 @@ class FragmentEncoder {
   const ElementPtr in_, upscale_, behind_, out_;
   std::string path_;
   std::unique_ptr<PacketWriter> writer_;
+  std::map<GstClockTime, GstClockTime> durations_;  ///< of frames inside, by their time
   uint64_t pushed_ = 0;
   std::atomic<uint64_t> frames_done_{0};
   bool finished_ = true, interrupted_ = false;
