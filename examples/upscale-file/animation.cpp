@@ -4,9 +4,9 @@
 #include <gst/video/video.h>
 
 #include <algorithm>
-#include <string_view>
 
 #include "failure.h"
+#include "picture_bytes.h"
 #include "text.h"
 
 namespace upscale_file {
@@ -14,67 +14,6 @@ namespace {
 
 using AnimationPtr = std::unique_ptr<GdkPixbufAnimation, UnrefObject>;
 using IterPtr = std::unique_ptr<GdkPixbufAnimationIter, UnrefObject>;
-
-/// Reads numbers out of a file in memory; beyond its end there are zeros.
-class Bytes {
- public:
-  explicit Bytes(std::string_view data) : data_(data) {}
-  unsigned at(size_t place) const {
-    return place < data_.size() ? static_cast<unsigned char>(data_[place]) : 0;
-  }
-  unsigned big(size_t place) const {
-    return at(place) << 24 | at(place + 1) << 16 | at(place + 2) << 8 | at(place + 3);
-  }
-  unsigned little(size_t place) const {
-    return at(place + 3) << 24 | at(place + 2) << 16 | at(place + 1) << 8 | at(place);
-  }
-  std::string_view word(size_t place) const {
-    return place < data_.size() ? data_.substr(place, 4) : "";
-  }
-  size_t size() const { return data_.size(); }
-
- private:
-  const std::string_view data_;
-};
-
-size_t gif_colours(unsigned flags) { return flags & 0x80 ? size_t(3) << ((flags & 7) + 1) : 0; }
-
-unsigned gif_frames(const Bytes &file) {
-  unsigned frames = 0;
-  size_t place = 13 + gif_colours(file.at(10));
-  while (place < file.size() && file.at(place) != 0x3b) {
-    const bool image = file.at(place) == 0x2c;
-    place += image ? 11 + gif_colours(file.at(place + 9)) : 2;
-    while (place < file.size() && file.at(place) != 0) place += file.at(place) + 1;
-    place++;
-    if (image) frames++;
-  }
-  return frames;
-}
-
-unsigned webp_frames(const Bytes &file) {
-  unsigned frames = 0;
-  for (size_t place = 12; place + 8 <= file.size();
-       place += 8 + (size_t(file.little(place + 4)) + 1) / 2 * 2)
-    if (file.word(place) == "ANMF") frames++;
-  return frames;
-}
-
-unsigned png_frames(const Bytes &file) {
-  for (size_t place = 8; place + 8 <= file.size() && file.word(place + 4) != "IDAT";
-       place += 12 + size_t(file.big(place)))
-    if (file.word(place + 4) == "acTL") return file.big(place + 8);
-  return 1;
-}
-
-unsigned count_frames(const std::string &path) {
-  g_autoptr(GMappedFile) mapped = g_mapped_file_new(path.c_str(), FALSE, nullptr);
-  if (!mapped) return 0;
-  const Bytes file({g_mapped_file_get_contents(mapped), g_mapped_file_get_length(mapped)});
-  if (file.word(0) == "GIF8") return gif_frames(file);
-  if (file.word(0) == "RIFF") return webp_frames(file);
-  return file.word(0) == "\x89PNG" ? png_frames(file) : 1;
-}
 
 SamplePtr sample_of(GdkPixbuf *pixbuf, GstClockTime time, GstClockTime duration) {
   const int width = gdk_pixbuf_get_width(pixbuf), height = gdk_pixbuf_get_height(pixbuf);
@@ -114,7 +53,7 @@ struct Animation::State {
 
 Animation::Animation(const std::string &path) : state_(std::make_unique<State>()) {
   g_autoptr(GError) error = nullptr;
-  state_->frames = count_frames(path);
+  state_->frames = picture_frames(path);
   state_->animation.reset(gdk_pixbuf_animation_new_from_file(path.c_str(), &error));
   if (!state_->animation)
     throw Failure("'" + shown(path) + "' cannot be decoded: " + error->message +
@@ -141,7 +80,5 @@ SamplePtr Animation::next() {
 }
 
 G_GNUC_END_IGNORE_DEPRECATIONS
-
-bool is_animated(const std::string &path) { return count_frames(path) > 1; }
 
 }  // namespace upscale_file

@@ -8,9 +8,6 @@
 
 namespace upscale_file {
 
-/// Whether a GIF, PNG or WebP file has more than one frame.
-bool is_animated(const std::string &path);
-
 /// The frames of one loop of an animation.
 class Animation {
  public:

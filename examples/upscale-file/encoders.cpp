@@ -66,7 +66,7 @@ const Encoder kVp8 = {
     "I420",
     nullptr};
 const Encoder kAv1 = {
-    "av1enc",   "end-usage=cq cq-level=18 target-bitrate=1000000 cpu-used=6 keyframe-max-dist=250",
+    "av1enc",   "max-quantizer=18 target-bitrate=1000000 cpu-used=6 keyframe-max-dist=250",
     "av1parse", "video/x-av1,stream-format=obu-stream,alignment=tu",
     "",         " mkv webm mp4 mov ",
     "I420",     "I420_10LE"};

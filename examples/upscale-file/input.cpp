@@ -9,9 +9,9 @@
 #include <cstring>
 #include <string_view>
 
-#include "animation.h"
 #include "failure.h"
 #include "packets.h"
+#include "picture_bytes.h"
 #include "text.h"
 
 namespace upscale_file {
@@ -175,7 +175,7 @@ Input inspect(const std::string &path) {
     throw Failure("'" + shown(path) + "' is a folder, not a file");
   std::array<char, 32> bytes;
   if (begins_as_picture(head_of(path, bytes)))
-    input.kind = is_animated(path) ? Kind::animation : Kind::picture;
+    input.kind = picture_frames(path) > 1 ? Kind::animation : Kind::picture;
   else
     discover(input);
   return input;

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "failure.h"
+#include "matroska_tags.h"
 #include "text.h"
 
 namespace upscale_file {
@@ -23,6 +24,11 @@ struct OutputFile::Stream {
   std::string pad;
   GstClockTime pushed = 0;
   bool ended = false;
+};
+
+struct OutputFile::TagsToPush {
+  OutputFile *file;
+  Stream *stream;
 };
 
 OutputFile::OutputFile(Wake &wake, const Container &container, std::string unfinished,
@@ -75,16 +81,20 @@ void OutputFile::add(Stream &stream, GstCaps *caps) {
   gst_app_src_set_callbacks(GST_APP_SRC(source), &callbacks, &wake_, nullptr);
   if (stream.tags && !gst_tag_list_is_empty(stream.tags.get())) {
     const PadPtr out(gst_element_get_static_pad(source, "src"));
-    GstEvent *event = gst_event_new_tag(stream.tags.release());
-    // In front of the first buffer, behind what the source sends by itself.
-    gst_pad_add_probe(
-        out.get(), GST_PAD_PROBE_TYPE_BUFFER,
-        [](GstPad *at, GstPadProbeInfo *, gpointer what) {
-          gst_pad_push_event(at, gst_event_ref(GST_EVENT(what)));
-          return GST_PAD_PROBE_REMOVE;
-        },
-        event, [](gpointer what) { gst_event_unref(GST_EVENT(what)); });
+    ++tags_waiting_;
+    gst_pad_add_probe(out.get(), GST_PAD_PROBE_TYPE_BUFFER, push_tags,
+                      new TagsToPush{this, &stream},
+                      [](gpointer what) { delete static_cast<TagsToPush *>(what); });
   }
+}
+
+/// In front of the first buffer, behind what the source sends by itself.
+GstPadProbeReturn OutputFile::push_tags(GstPad *pad, GstPadProbeInfo *, gpointer data) {
+  const auto *what = static_cast<TagsToPush *>(data);
+  gst_pad_push_event(pad, gst_event_new_tag(gst_tag_list_ref(what->stream->tags.get())));
+  --what->file->tags_waiting_;
+  what->file->wake_.wake();
+  return GST_PAD_PROBE_REMOVE;
 }
 
 /// All that begins before `time`, and one more: so the muxer never waits for what is sparse.
@@ -113,6 +123,12 @@ void OutputFile::append(const std::string &fragment) {
   while (BufferPtr packet = pictures.next()) {
     if (GST_BUFFER_PTS_IS_VALID(packet.get())) time_ = GST_BUFFER_PTS(packet.get());
     for (size_t i = 1; i < streams_.size(); i++) push_until(*streams_[i], time_);
+    // With the first picture the muxer writes its head, and languages stand in there.
+    while (!first_pushed_ && tags_waiting_ > (first.tags ? 1 : 0)) {
+      pipeline_->check();
+      wake_.wait(std::chrono::milliseconds(20));
+    }
+    first_pushed_ = true;
     gst_app_src_push_buffer(GST_APP_SRC(first.source.get()), packet.release());
     pipeline_->check();
     while (gst_app_src_get_current_level_bytes(GST_APP_SRC(first.source.get())) > kBytesWaiting) {
@@ -134,6 +150,11 @@ void OutputFile::finish(bool whole) {
   }
   pipeline_->set_state(GST_STATE_NULL);
   pipeline_.reset();
+  std::vector<const GstTagList *> tags;
+  for (const auto &stream : streams_)
+    if (stream->tags) tags.push_back(stream->tags.get());
+  if (g_str_has_prefix(container_.muxer, "matroska") || g_str_has_prefix(container_.muxer, "webm"))
+    unquote_matroska_tags(unfinished_, tags);
 }
 
 void OutputFile::publish() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,6 +30,8 @@ class OutputFile {
 
  private:
   struct Stream;
+  struct TagsToPush;
+  static GstPadProbeReturn push_tags(GstPad *pad, GstPadProbeInfo *info, gpointer what);
   void add(Stream &stream, GstCaps *caps);
   void push_until(Stream &stream, GstClockTime time);
 
@@ -37,6 +40,8 @@ class OutputFile {
   const std::string unfinished_, path_;
   std::unique_ptr<Pipeline> pipeline_;
   std::vector<std::unique_ptr<Stream>> streams_;  ///< the first are the pictures
+  std::atomic<int> tags_waiting_{0};              ///< streams whose tags are still to be pushed
+  bool first_pushed_ = false;
   GstClockTime time_ = 0;
 };
 

@@ -13,6 +13,7 @@
 #include "failure.h"
 #include "frame_source.h"
 #include "output_size.h"
+#include "picture_bytes.h"
 #include "pipeline.h"
 #include "text.h"
 
@@ -51,6 +52,8 @@ SamplePtr sample_of(livepeer_examples::Picture picture) {
 
 /// The picture in a file, and how it is to be turned.
 SamplePtr decode(const Input &input, std::string &turn) {
+  if (is_cut_off(input.path))
+    throw Failure("'" + shown(input.path) + "' cannot be decoded: its end is missing");
   g_autofree char *data = nullptr;
   gsize size = 0;
   g_autoptr(GError) error = nullptr;
@@ -92,8 +95,10 @@ void run_picture(Wake &wake, const Options &options, const Input &input,
   if (g_file_test(output.c_str(), G_FILE_TEST_EXISTS) && !options.overwrite)
     throw Failure("'" + shown(output) + "' exists: --overwrite replaces it");
   std::string turn;
-  const SamplePtr frame =
-      input.kind == Kind::picture ? decode(input, turn) : first_frame(wake, options, input);
+  if (is_animated_png(input.path)) progress.note("of an animated PNG the first frame is taken");
+  // What knows colour profiles knows no alpha, and the other way round.
+  const bool still = input.kind == Kind::picture && !is_png_with_alpha(input.path);
+  const SamplePtr frame = still ? decode(input, turn) : first_frame(wake, options, input);
   GstCaps *caps = gst_sample_get_caps(frame.get());
   std::atomic<int> loaded{-1};
   std::atomic<double> fraction{0};

@@ -69,7 +69,7 @@ class Clips(Case):
             self.assertLessEqual(len(sums[1]) - len(sums[0]), 1)  # FLAC's own header
         text = [packet["pts_time"] for packet in probe(self.path("in-x4.mkv"), "-show_packets", "-select_streams", "s")["packets"]]
         wanted = [packet["pts_time"] for packet in probe(self.path("in.mkv"), "-show_packets", "-select_streams", "s")["packets"]]
-        self.assertEqual([round(float(one) - float(two), 3) for one, two in zip(text, wanted)], [0.023, 0.023])
+        self.assertEqual([round(float(one) - float(two), 3) for one, two in zip(text, wanted)], [0, 0])
 
     def packet_sums(self, name, stream):
         packets = probe(self.path(name), "-show_packets", "-show_data_hash", "md5", "-select_streams", stream)["packets"]
@@ -146,13 +146,13 @@ class Clips(Case):
         self.assertGreaterEqual(min(pixel(self.path("in-x4.mkv"), 100, 100, (256, 192))), 253)
 
     def test_aspect(self):
-        self.clip("in.mkv", "-vf", "setsar=16/15", "-c:v", "libx264", sound=False)
+        self.clip("in.mkv", "-vf", "setsar=16/15", "-c:v", "libx264", sound=False, size="60x48")
         self.upscale("in.mkv")
         self.assertEqual(streams(self.path("in-x4.mkv"))[0]["sample_aspect_ratio"], "16:15")
         self.upscale("--size", "200x200", "in.mkv")
         made = streams(self.path("in-200x200.mkv"))[0]
         self.assertIn(made["sample_aspect_ratio"], ("1:1", None))
-        self.assertEqual((made["width"], made["height"]), (200, 140))
+        self.assertEqual((made["width"], made["height"]), (200, 150))
 
     def test_sizes(self):
         self.clip("in.mkv", "-c:v", "libx264", sound=False)
@@ -218,8 +218,7 @@ class Clips(Case):
         self.assertIn("'nothing.mkv'", said)
         self.assertEqual(os.listdir(self.path("new/folder")), ["a-x4.mkv"])
         self.refuse("a.mkv", "b.png", "c.mkv", status=2)
-        self.assertIn("is an input, too", self.refuse("--overwrite", "a.mkv", "b.png", "./b.png") if False else
-                      self.refuse("--overwrite", "b.png", "./b.png"))
+        self.assertIn("is an input, too", self.refuse("--overwrite", "b.png", "./b.png"))
 
     def test_what_is_told(self):
         self.clip("in.mkv", "-c:v", "libx264", sound=False, seconds=1)
@@ -235,14 +234,14 @@ class Clips(Case):
         status, out, _ = self.run_program("--json", "in.mkv", "out.mkv")
         self.assertEqual((status, json.loads(out.splitlines()[-1])["event"]), (1, "error"))
         _, out, _ = self.run_program("--help")
-        for option in re.findall(r'[{(]"([a-z-]+)", ', open(os.environ["OPTIONS_SOURCE"], encoding="utf-8").read()):
+        for option in re.findall(r'[{(]"([a-z-]+)", (?:"[A-Z]|.?.?.?0, )', open(os.environ["OPTIONS_SOURCE"], encoding="utf-8").read()):
             self.assertIn("--" + option, out)
 
     def test_time_left(self):
         self.clip("in.mkv", "-c:v", "libx264", sound=False, seconds=4)
         _, out, _ = self.run_program("--json", "in.mkv", "out.mkv", FAKE_STEP_MILLISECONDS="50")
         events = [json.loads(line) for line in out.splitlines()]
-        told = [event for event in events if event["event"] == "progress" and event["frames"] >= 5 and "seconds_left" in event]
+        told = [event for event in events if event["event"] == "progress" and 5 <= event["frames"] < 100 and "seconds_left" in event]
         whole = 100 * 0.05
         self.assertGreater(len(told), 10)
         for event in told:

@@ -67,7 +67,7 @@ class Case(unittest.TestCase):
         given = ["-f", "lavfi", "-i", f"testsrc=s={size}:r={rate}"]
         if sound:
             given += ["-f", "lavfi", "-i", "sine=440"]
-        ffmpeg(*given, "-t", str(seconds), *arguments, self.path(name), cwd=self.folder)
+        ffmpeg(*given, *arguments, "-t", str(seconds), self.path(name), cwd=self.folder)
         return self.path(name)
 
     def start(self, *arguments, **variables):
