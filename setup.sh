@@ -16,7 +16,8 @@ packages=(
 )
 if [ "$purpose" = test ]; then
   packages+=(libgtest-dev libstb-dev libsoup-3.0-dev libgdk-pixbuf-2.0-dev liblcms2-dev
-             webp-pixbuf-loader curl python3)
+             webp-pixbuf-loader curl python3
+             gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly ffmpeg imagemagick)
   # The version that decides the layout of the sources; Debian 13 has newer ones only.
   ! grep -q '^VERSION_ID="12"' /etc/os-release || packages+=(clang-format-14)
   # The server's tests drive it with node, the official SDKs and a browser; any installation serves.

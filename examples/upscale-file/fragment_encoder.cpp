@@ -99,6 +99,7 @@ void FragmentEncoder::drain() {
     writer_->write(packet.get());
   }
   if (!gst_app_sink_is_eos(GST_APP_SINK(out_.get()))) return;
+  pipeline_.check();  // what fails ends its stream, too
   stop();
   finish_file();
 }

@@ -140,6 +140,7 @@ void run_picture(Wake &wake, const Options &options, const Input &input,
     if (fraction > 0) progress.picture(fraction);
     wake.wait(std::chrono::milliseconds(100));
   }
+  pipeline.check();  // what fails ends its stream, too
   pipeline.set_state(GST_STATE_READY);
   if (std::rename(unfinished.path.c_str(), output.c_str()) != 0)
     throw Failure("'" + shown(output) + "' cannot be written: " + std::strerror(errno));

@@ -207,6 +207,14 @@ class Clips(Case):
         self.upscale("--prompt", "größe, it's", "--set", "temporal=motion", "--no-safety-check", "in.mkv", "out.mkv")
         self.assertIn("option", self.refuse("--nope", "in.mkv", status=2))
 
+    def test_an_engine_that_fails(self):
+        self.clip("in.mkv", "-c:v", "libx264", sound=False, seconds=0.4)
+        for what, words in (("failed", "ran away"), ("no-space", "no memory"), ("init", "has gone")):
+            with self.subTest(what):
+                self.assertIn(words, self.refuse("--overwrite", "in.mkv", "out.mkv", FAKE_UPSCALE=what))
+                self.assertFalse(os.path.exists(self.path("out.mkv")))
+        self.assertEqual(self.run_program("--resume", "in.mkv", "out.mkv")[0], 0)
+
     def test_several_inputs(self):
         self.clip("a.mkv", sound=False, seconds=0.2)
         self.clip("b.png", "-frames:v", "1", sound=False)
