@@ -74,6 +74,8 @@ uint64_t JobFolder::complete_fragments(uint64_t frames) const {
 
 void JobFolder::remove() {
   std::error_code none;
+  // Whatever is left without it is no job.
+  std::filesystem::remove(job_file(), none);
   std::filesystem::remove_all(path_, none);
 }
 

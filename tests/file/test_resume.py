@@ -100,26 +100,25 @@ class Resume(Case):
         chance = random.Random(23)
         resume, kills, done = [], 0, 0
         while kills < 20:
-            process = self.start(*resume, *(["--seed", "7"] if not resume else []), *OPTIONS, **SLOW)
+            process = self.start(*resume, "--seed", "7", *OPTIONS, **SLOW)
             try:
                 process.communicate(timeout=chance.uniform(0.3, 1.8))
                 self.assertEqual(process.returncode, 0)
-                shutil.move(self.path("out.mkv"), self.path("finished.mkv"))
-                self.assertEqual(frames_sum(self.path("finished.mkv")), whole)
-                resume, done = [], 0
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.communicate()
                 kills += 1
+            if os.path.exists(self.path("out.mkv.part/job.json")):
                 # What was complete before is not made again.
                 self.assertGreaterEqual(len(self.fragments()), done)
-                resume = ["--resume"]
-                if not os.path.exists(self.path("out.mkv.part/job.json")):
-                    resume = []
-                    shutil.rmtree(self.path("out.mkv.part"), ignore_errors=True)
-                done = len(self.fragments())
+                resume, done = ["--resume"], len(self.fragments())
+            else:
+                if os.path.exists(self.path("out.mkv")):
+                    shutil.move(self.path("out.mkv"), self.path("finished.mkv"))
+                    self.assertEqual(frames_sum(self.path("finished.mkv")), whole)
+                resume, done = [], 0
             print(f"kill {kills}: {done} fragments")
-        status, _, err = self.run_program(*resume, *(["--seed", "7"] if not resume else []), *OPTIONS)
+        status, _, err = self.run_program(*resume, "--seed", "7", *OPTIONS)
         self.assertEqual(status, 0, err)
         self.check_finished(whole)
 
