@@ -13,9 +13,10 @@ packages=(
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-base-apps
   gstreamer1.0-plugins-good gstreamer1.0-libav
+  libgdk-pixbuf-2.0-dev liblcms2-dev
 )
 if [ "$purpose" = test ]; then
-  packages+=(libgtest-dev libstb-dev libsoup-3.0-dev libgdk-pixbuf-2.0-dev liblcms2-dev
+  packages+=(libgtest-dev libstb-dev libsoup-3.0-dev
              webp-pixbuf-loader curl python3
              gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly ffmpeg imagemagick)
   # The version that decides the layout of the sources; Debian 13 has newer ones only.
@@ -49,6 +50,21 @@ case $purpose in
     fi
     ;;
 esac
+
+# How far the build is: a line that is written over on a terminal, else a line now and then.
+show_progress() {
+  local line shown=-10
+  while read -r line; do
+    [[ $line =~ ^\[([0-9]+)/([0-9]+)\] ]] || continue
+    if [ -t 1 ]; then
+      printf '\rBuilding: %s of %s ' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+    elif ((SECONDS - shown >= 10)); then
+      echo "Building: ${BASH_REMATCH[1]} of ${BASH_REMATCH[2]}"
+      shown=$SECONDS
+    fi
+  done
+  [ ! -t 1 ] || echo
+}
 log=build/meson-logs/compile.txt
-ninja -C build >"$log" 2>&1 || { cat "$log"; exit 1; }
+ninja -C build 2>&1 | tee "$log" | show_progress || { cat "$log"; exit 1; }
 tail -n 1 "$log"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# One picture: picture.sh IN OUT.png
+# One picture, upright: picture.sh IN OUT.png
 set -eu
-exec gst-launch-1.0 filesrc location="$1" ! decodebin \
+exec gst-launch-1.0 -e filesrc location="$1" ! decodebin ! videoflip video-direction=auto \
   ! ${UPSCALE:-livepeerupscale safety-check=false} \
   ! videoconvert ! pngenc snapshot=true ! filesink location="$2"
