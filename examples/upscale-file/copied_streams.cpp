@@ -52,6 +52,23 @@ std::string described(GstCaps *caps) {
   return text ? text : gst_structure_get_name(gst_caps_get_structure(caps, 0));
 }
 
+/// Whether a packet is one of the heads that muxers take from the caps: of FLAC or Vorbis.
+bool stands_in_caps(GstBuffer *packet, GstCaps *caps) {
+  const GValue *heads = gst_structure_get_value(gst_caps_get_structure(caps, 0), "streamheader");
+  if (!heads || !GST_VALUE_HOLDS_ARRAY(heads)) return false;
+  if (GST_BUFFER_FLAG_IS_SET(packet, GST_BUFFER_FLAG_HEADER) && !GST_BUFFER_PTS_IS_VALID(packet))
+    return true;
+  for (guint i = 0; i < gst_value_array_get_size(heads); i++) {
+    GstBuffer *head = gst_value_get_buffer(gst_value_array_get_value(heads, i));
+    const gsize size = gst_buffer_get_size(packet);
+    std::vector<char> bytes(size);
+    gst_buffer_extract(packet, 0, bytes.data(), size);
+    if (gst_buffer_get_size(head) == size && gst_buffer_memcmp(head, 0, bytes.data(), size) == 0)
+      return true;
+  }
+  return false;
+}
+
 /// The name of the best decoder of such sound; empty where none is installed.
 std::string decoder_of(GstCaps *caps) {
   GList *all = gst_element_factory_list_get_elements(
@@ -183,21 +200,18 @@ void CopiedStreams::write(Stream &stream, GstSample *sample) {
   try {
     const GstSegment *segment = gst_sample_get_segment(sample);
     GstBuffer *given = gst_sample_get_buffer(sample);
-    const bool header =
-        GST_BUFFER_FLAG_IS_SET(given, GST_BUFFER_FLAG_HEADER) && !GST_BUFFER_PTS_IS_VALID(given);
+    if (stands_in_caps(given, gst_sample_get_caps(sample))) return;
     guint64 time = stream.last_end;
     const int sign = GST_BUFFER_PTS_IS_VALID(given)
                          ? gst_segment_to_running_time_full(segment, GST_FORMAT_TIME,
                                                             GST_BUFFER_PTS(given), &time)
                          : 1;
-    if (!header) {
-      const GstClockTime duration = GST_BUFFER_DURATION(given);
-      stream.last_end = time + (GST_CLOCK_TIME_IS_VALID(duration) ? duration : 0);
-      if (sign > 0) position_ = std::max(position_, stream.last_end);
-      if (sign <= 0 || time < start_ || time >= end_) return;
-    }
+    const GstClockTime duration = GST_BUFFER_DURATION(given);
+    stream.last_end = time + (GST_CLOCK_TIME_IS_VALID(duration) ? duration : 0);
+    if (sign > 0) position_ = std::max(position_, stream.last_end);
+    if (sign <= 0 || time < start_ || time >= end_) return;
     const BufferPtr packet(gst_buffer_copy(given));
-    GST_BUFFER_PTS(packet.get()) = header ? GST_CLOCK_TIME_NONE : time - start_;
+    GST_BUFFER_PTS(packet.get()) = time - start_;
     GST_BUFFER_DTS(packet.get()) = GST_BUFFER_PTS(packet.get());
     if (!stream.writer)
       stream.writer = std::make_unique<PacketWriter>(

@@ -65,8 +65,7 @@ class Clips(Case):
                          [("0.000000", "One"), ("1.000000", "Two")])
         for stream in ("a:0", "a:1"):
             sums = [self.packet_sums(name, stream) for name in ("in.mkv", "in-x4.mkv")]
-            self.assertEqual(sums[0], [one for one in sums[1] if one in set(sums[0])])
-            self.assertLessEqual(len(sums[1]) - len(sums[0]), 1)  # FLAC's own header
+            self.assertEqual(*sums)
         text = [packet["pts_time"] for packet in probe(self.path("in-x4.mkv"), "-show_packets", "-select_streams", "s")["packets"]]
         wanted = [packet["pts_time"] for packet in probe(self.path("in.mkv"), "-show_packets", "-select_streams", "s")["packets"]]
         self.assertEqual([round(float(one) - float(two), 3) for one, two in zip(text, wanted)], [0, 0])
@@ -105,7 +104,7 @@ class Clips(Case):
                     self.assertAlmostEqual(one, two, delta=0.0001)
 
     def test_variable_rate(self):
-        self.clip("in.mp4", "-vf", r"setpts='(N+0.4*mod(N\,3)+0.01*N*N)/25/TB'", "-vsync", "vfr", "-video_track_timescale", "90000",
+        self.clip("in.mp4", "-vf", r"setpts='(N+0.4*mod(N\,3)+0.01*N*N)/25/TB'", "-fps_mode", "vfr", "-video_track_timescale", "90000",
                   "-c:v", "libx264", sound=False, seconds=2)
         for fragment in ("250", "7"):
             self.upscale("--overwrite", "--fragment", fragment, "in.mp4", "out.mkv")
@@ -204,6 +203,9 @@ class Clips(Case):
             with self.subTest(words):
                 self.assertIn(said, self.refuse(*words, "in.mkv", "out.mkv", status=2 if words[1] == "in-flight" else 1))
         self.assertFalse(os.path.exists(self.path("out.mkv")))
+        presets = os.path.join(os.path.dirname(os.environ["OPTIONS_SOURCE"]), "../../plugin")
+        self.assertIn("there are archive, balanced", self.refuse("--preset", "nope", "in.mkv", "out.mkv", GST_PRESET_PATH=presets))
+        self.upscale("--preset", "balanced", "in.mkv", "preset.mkv", GST_PRESET_PATH=presets)
         self.upscale("--prompt", "größe, it's", "--set", "temporal=motion", "--no-safety-check", "in.mkv", "out.mkv")
         self.assertIn("option", self.refuse("--nope", "in.mkv", status=2))
 
