@@ -4,10 +4,9 @@
 usage: test_inputs.py
 """
 import os
-import struct
 import unittest
 
-from upscale_file import Case, ffmpeg, pixel, probe, streams, times
+from upscale_file import Case, ffmpeg, pixel, probe, streams, times, turned_mp4
 
 CLIPS = {  # how ffmpeg makes a file of that kind
     "ts": ["-c:v", "libx264", "-c:a", "aac"],
@@ -138,17 +137,6 @@ class Inputs(Case):
         made = streams(self.path("in-x4.mkv"), "video")[0]
         self.assertEqual((made["width"], made["height"]), (256, 192))
         self.assertGreaterEqual(int(made["nb_read_packets"]), 48)
-
-
-def turned_mp4(source, target, degrees):
-    """The file with another matrix in its track: shown turned clockwise."""
-    cosine, sine = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
-    matrix = [cosine << 16, sine << 16, 0, -sine << 16, cosine << 16, 0, 0, 0, 1 << 30]
-    with open(source, "rb") as file:
-        data = file.read()
-    at = data.index(b"tkhd") + 44
-    with open(target, "wb") as file:
-        file.write(data[:at] + struct.pack(">9i", *matrix) + data[at + 36:])
 
 
 def streams_duration(path):

@@ -5,6 +5,7 @@ The element is the real one, on an engine that repeats pixels, plus the seed: wi
 import json
 import os
 import shutil
+import struct
 import subprocess
 import tempfile
 import unittest
@@ -50,6 +51,17 @@ def pixel(path, x, y, size):
     assert len(frame) == width * height * 3, len(frame)
     at = (y * width + x) * 3
     return tuple(frame[at:at + 3])
+
+
+def turned_mp4(source, target, degrees):
+    """The file with another matrix in its track: shown turned clockwise."""
+    cosine, sine = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+    matrix = [cosine << 16, sine << 16, 0, -sine << 16, cosine << 16, 0, 0, 0, 1 << 30]
+    with open(source, "rb") as file:
+        data = file.read()
+    at = data.index(b"tkhd") + 44
+    with open(target, "wb") as file:
+        file.write(data[:at] + struct.pack(">9i", *matrix) + data[at + 36:])
 
 
 class Case(unittest.TestCase):
