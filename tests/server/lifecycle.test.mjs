@@ -423,8 +423,8 @@ describe('a model folder as it is downloaded', () => {
 
 const analyze = spawnSync('systemd-analyze', ['--version']).status === 0;
 test('systemd accepts the unit', {skip: !analyze && 'systemd-analyze is missing'}, () => {
-  const unit = readFileSync(new URL('../../examples/upscale-server/upscale-server.service', import.meta.url), 'utf8');
-  const copy = path.join(mkdtempSync(path.join(tmpdir(), 'upscale-server-')), 'upscale-server.service');
+  const unit = readFileSync(new URL('../../examples/upscale-server/livepeer-upscale-server.service.in', import.meta.url), 'utf8');
+  const copy = path.join(mkdtempSync(path.join(tmpdir(), 'upscale-server-')), 'livepeer-upscale-server.service');
   writeFileSync(copy, unit.replace(/^ExecStart=\S+/m, `ExecStart=${process.env.LIVEPEER_UPSCALE_SERVER}`));
   const {status, stderr} = spawnSync('systemd-analyze', ['verify', copy], {encoding: 'utf8'});
   assert.equal(status, 0, stderr);
