@@ -2,6 +2,7 @@
 
 #include <stb_image.h>
 
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -28,6 +29,15 @@ inline Frame crop(const Frame &frame, const Rect &area) {
   for (int y = 0; y < area.height; ++y)
     std::memcpy(part.row(y), frame.row(area.y + y) + area.x * 3, size_t(area.width) * 3);
   return part;
+}
+
+/// Smooth waves of all colours.
+inline Frame picture(int width, int height) {
+  Frame frame(width, height);
+  for (int y = 0; y < height; y++)
+    for (int i = 0; i < 3 * width; i++)
+      frame.row(y)[i] = uint8_t(128 + 100 * std::sin(0.3 * i) * std::cos(0.2 * y + i % 3));
+  return frame;
 }
 
 }  // namespace livepeer::test
