@@ -51,7 +51,17 @@ struct Frame {
   Bytes pixels;
 
   Frame() = default;
-  Frame(int w, int h, Samples s = {}) : Frame(w, h, s, Bytes(size_of(w, h, s), 0)) {}
+  Frame(int w, int h, Samples s = {}) : Frame(w, h, s, Bytes(size_of(w, h, s))) {
+    std::fill(pixels.begin(), pixels.end(), uint8_t(0));
+  }
+  // A vector with an allocator of its own copies number by number; this is one move of memory.
+  Frame(const Frame &other)
+      : Frame(other.width, other.height, other.samples, Bytes(other.pixels.size())) {
+    std::copy(other.pixels.begin(), other.pixels.end(), pixels.begin());
+  }
+  Frame(Frame &&) = default;
+  Frame &operator=(const Frame &other) { return *this = Frame(other); }
+  Frame &operator=(Frame &&) = default;
   /// For whoever writes every pixel.
   static Frame unset(int w, int h, Samples s = {}) { return {w, h, s, Bytes(size_of(w, h, s))}; }
   bool empty() const { return pixels.empty(); }
