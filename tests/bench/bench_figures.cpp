@@ -121,7 +121,7 @@ int main(int argc, char **argv) {
     spec.safety_check = false;
     Progress progress;
     TorchModelLoader loader;
-    const auto model = loader.load(spec, progress);
+    const auto model = loader.load(spec, nullptr, progress);
     const Snapshot snapshot(std::string(std::getenv("LIVEPEER_UPSCALE_MODELS")) + "/default");
     WeightOptions options;
     options.dtype = model->precision() == "bfloat16" ? torch::kBFloat16 : torch::kFloat;

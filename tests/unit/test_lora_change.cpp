@@ -32,11 +32,13 @@ struct LoraChange : ::testing::Test {
     for (size_t i = 0; i < frame.pixels.size(); ++i) frame.pixels[i] = uint8_t(i);
     return frame;
   }
-  std::shared_ptr<Job> submit() {
+  static JobRequest request_for(Frame frame) {
     JobRequest request;
-    request.low_res = frame();
-    return session->submit(std::move(request));
+    request.low_res = std::make_shared<const Frame>(std::move(frame));
+    request.settings = std::make_shared<const UpscaleSettings>();
+    return request;
   }
+  std::shared_ptr<Job> submit() { return session->submit(request_for(frame())); }
   /// What becomes of a change.
   std::future<Told> change(const std::string &lora) {
     auto told = std::make_shared<std::promise<Told>>();
@@ -47,7 +49,7 @@ struct LoraChange : ::testing::Test {
     runtime.change_lora(session, lora, std::move(observer));
     return future;
   }
-  std::vector<uint8_t> pixels_with(const std::string &lora) {
+  Bytes pixels_with(const std::string &lora) {
     FakeModel model("", engine, lora);
     Progress progress;
     return model.upscale(frame(), {0, 0, 3, 3}, {}, {}, {}, progress).pixels;
@@ -63,9 +65,7 @@ TEST_F(LoraChange, IsPreparedBesideTheFramesAndTakesEffectBetweenTwo) {
   EXPECT_EQ(submit()->wait().high_res->pixels, pixels_with(""));
   // The step that is under way when the other model is ready ends with the old one.
   engine->stepping.close();
-  JobRequest request;
-  request.low_res = Frame(4, 3);
-  auto running = session->submit(std::move(request));
+  auto running = session->submit(request_for(Frame(4, 3)));
   auto next = submit();
   while (engine->stepping.stopped() == 0) std::this_thread::yield();
   engine->loading.open();
@@ -152,9 +152,7 @@ TEST_F(LoraChange, SessionsWithTheSameSetShareAModel) {
   ModelSpec spec;
   spec.lora = "a";
   auto other = runtime.open(spec, {});
-  JobRequest request;
-  request.low_res = frame();
-  EXPECT_EQ(other->submit(std::move(request))->wait().high_res->pixels, pixels_with("a"));
+  EXPECT_EQ(other->submit(request_for(frame()))->wait().high_res->pixels, pixels_with("a"));
   EXPECT_EQ(other->model(), session->model());
   other->close();
 }
