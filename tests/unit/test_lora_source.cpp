@@ -239,7 +239,7 @@ class LoraModel : public ::testing::Test {
     Progress progress;
     return loader_.load(spec, checked.opened, progress);
   }
-  static std::vector<uint8_t> picture(UpscaleModel &model, const std::string &prompt = "a cat") {
+  static Bytes picture(UpscaleModel &model, const std::string &prompt = "a cat") {
     Frame frame(16, 12);
     for (size_t i = 0; i < frame.pixels.size(); ++i) frame.pixels[i] = uint8_t(i * 7);
     UpscaleSettings settings;
