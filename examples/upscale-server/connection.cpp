@@ -1,10 +1,6 @@
 #include "connection.h"
 
-#include <glib-unix.h>
-
 #include <algorithm>
-
-#include "client_left.h"
 
 namespace upscale_server {
 namespace {
@@ -25,8 +21,8 @@ void Connection::open(SoupServer *server, GSocket *socket, const Patience &patie
   g_object_set_data_full(G_OBJECT(socket), kConnection, connection,
                          [](gpointer data) { delete static_cast<Connection *>(data); });
   g_object_set_data_full(G_OBJECT(there), kSocket, g_object_ref(socket), g_object_unref);
-  g_autoptr(GSocketConnection) stream = g_socket_connection_factory_create_connection(socket);
-  soup_server_accept_iostream(server, G_IO_STREAM(stream), here, there, nullptr);
+  g_autoptr(GIOStream) stream = client_stream_new(socket, connection);
+  soup_server_accept_iostream(server, stream, here, there, nullptr);
 }
 
 Connection *Connection::of(SoupServerMessage *message) {
@@ -44,14 +40,13 @@ Connection::Connection(GSocket *socket, const Patience &patience, const Late &la
 }
 
 Connection::~Connection() {
-  stop_watching();
+  stop_timer();
   all_->erase(this);
 }
 
-void Connection::stop_watching() {
+void Connection::stop_timer() {
   if (timer_) g_source_remove(timer_);
-  if (client_watch_) g_source_remove(client_watch_);
-  timer_ = client_watch_ = 0;
+  timer_ = 0;
 }
 
 gint64 Connection::latest_deadline() const {
@@ -63,7 +58,7 @@ void Connection::set_timer(gint64 milliseconds) {
 }
 
 void Connection::enter(Phase phase) {
-  stop_watching();
+  stop_timer();
   phase_ = phase;
   since_ = g_get_monotonic_time();
   deadline_ = latest_deadline();
@@ -87,9 +82,17 @@ void Connection::request_finished(SoupServerMessage *message) {
   g_socket_set_timeout(socket_, 0);
   last_ = hold(message);
   enter(Phase::idle);
-  // Before libsoup's own source, which would forget the connection.
-  client_watch_ = g_unix_fd_add_full(G_PRIORITY_HIGH, g_socket_get_fd(socket_), kClientLeft,
-                                     client_left, this, nullptr);
+}
+
+bool Connection::came(const char *, size_t) { return true; }
+
+/// libsoup before 3.4, told of the end between two requests, drops what leads to the connection and
+/// keeps the rest for ever: nobody can close it any more, and trying to crashes.
+bool Connection::takes_end() {
+  if (phase_ != Phase::idle) return false;
+  stop_timer();
+  timer_ = g_idle_add_full(G_PRIORITY_HIGH, time_is_up, this, nullptr);  // libsoup is reading now
+  return true;
 }
 
 void Connection::got_headers(SoupServerMessage *, gpointer data) {
@@ -119,13 +122,6 @@ void Connection::disconnected(SoupServerMessage *, gpointer data) {
   self->enter(Phase::ended);
 }
 
-gboolean Connection::client_left(gint, GIOCondition, gpointer data) {
-  auto *self = static_cast<Connection *>(data);
-  self->client_watch_ = 0;
-  if (g_socket_get_available_bytes(self->socket_) <= 0) self->close();
-  return G_SOURCE_REMOVE;
-}
-
 gboolean Connection::time_is_up(gpointer data) {
   auto *self = static_cast<Connection *>(data);
   self->timer_ = 0;
@@ -148,7 +144,7 @@ void Connection::close() {
     g_socket_shutdown(socket_, TRUE, TRUE, nullptr);
     return;
   }
-  // Taking the connection makes libsoup forget it.
+  // Taking the connection makes libsoup forget it. It waits for a request: see takes_end().
   if (GIOStream *stream = soup_server_message_steal_connection(last.get())) {
     g_io_stream_close(stream, nullptr, nullptr);
     g_object_unref(stream);

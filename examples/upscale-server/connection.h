@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 
+#include "client_stream.h"
 #include "glib_ptr.h"
 
 namespace upscale_server {
@@ -20,9 +21,8 @@ struct Patience {
 constexpr gint64 kLeastRate = 8 * 1024;
 
 /// A client's connection, in libsoup's hands. Watches how far it is and ends it where the client
-/// takes too long, or has closed it between two requests: libsoup before 3.4 keeps the descriptor
-/// of such a one for ever. Lives as long as its socket.
-class Connection {
+/// takes too long, or has closed it between two requests. Lives as long as its socket.
+class Connection final : private ClientWatcher {
  public:
   /// `late` gets a request whose body takes too long.
   using Late = std::function<void(SoupServerMessage *)>;
@@ -64,13 +64,14 @@ class Connection {
   void enter(Phase phase);
   gint64 latest_deadline() const;
   void set_timer(gint64 milliseconds);
-  void stop_watching();
+  void stop_timer();
+  bool came(const char *bytes, size_t size) override;
+  bool takes_end() override;
 
   static void got_headers(SoupServerMessage *, gpointer self);
   static void got_chunk(SoupServerMessage *, GBytes *chunk, gpointer self);
   static void got_body(SoupServerMessage *, gpointer self);
   static void disconnected(SoupServerMessage *, gpointer self);
-  static gboolean client_left(gint, GIOCondition, gpointer self);
   static gboolean time_is_up(gpointer self);
 
   GSocket *socket_;
@@ -84,7 +85,6 @@ class Connection {
   SoupServerMessage *request_ = nullptr;  ///< in the phases head and body
   MessagePtr last_;                       ///< when idle: the one before, which leads to the stream
   guint timer_ = 0;
-  guint client_watch_ = 0;
 };
 
 }  // namespace upscale_server

@@ -93,6 +93,22 @@ test('--max-connections', async () => {
   assert.equal((await request(server, '/health')).status, 200);
 });
 
+test('clients that hang up as soon as they have their answer', async () => {
+  await start();
+  const form = multipart(parts(good));
+  const text = Buffer.concat([Buffer.from(head({'Content-Length': form.body.length}).replace('boundary=b', 'boundary=x-boundary-4711')), form.body]);
+  async function one() {
+    const socket = await connect(server);
+    socket.on('data', () => socket.received().endsWith('}]}') && socket.destroy());
+    socket.write(text);
+    assert.match(await socket.ended, /^HTTP\/1\.1 200 [^]*\}\]\}$/);
+  }
+  await one();
+  const {descriptors} = footprint(server);
+  await Promise.all(Array.from({length: 4}, async () => { for (let i = 0; i < 500; i++) await one(); }));
+  await waitFor('their descriptors', () => footprint(server).descriptors <= descriptors);
+});
+
 describe('a client that sends without end', () => {
   const seconds = (number) => ({args: ['--receive-seconds', String(number)]});
 
