@@ -9,6 +9,7 @@ namespace {
 /// message: the socket, which libsoup does not know where it did not accept the connection itself.
 constexpr const char *kConnection = "upscale-server-connection";
 constexpr const char *kSocket = "upscale-server-socket";
+constexpr unsigned kMostHeadLines = 256;
 
 }  // namespace
 
@@ -80,11 +81,27 @@ void Connection::request_started(SoupServerMessage *message) {
 void Connection::request_finished(SoupServerMessage *message) {
   if (phase_ == Phase::ended || !is_open()) return;
   g_socket_set_timeout(socket_, 0);
+  head_lines_ = 0;
+  head_is_over_ = false;
+  head_tail_.clear();
   last_ = hold(message);
   enter(Phase::idle);
 }
 
-bool Connection::came(const char *, size_t) { return true; }
+/// What libsoup makes of a head takes time with the square of its lines, folded ones above all.
+bool Connection::came(const char *bytes, size_t size) {
+  if ((phase_ != Phase::head && phase_ != Phase::idle) || head_is_over_) return true;
+  std::string text = head_tail_ + std::string(bytes, size);
+  if (head_tail_.empty()) text.erase(0, text.find_first_not_of("\r\n"));  // as libsoup does
+  const size_t end = std::min({text.find("\n\r\n"), text.find("\n\n"), text.size()});
+  head_is_over_ = end < text.size();
+  const size_t counted = head_tail_.size();
+  const std::string_view fresh =
+      std::string_view(text).substr(0, end).substr(std::min(counted, end));
+  head_lines_ += unsigned(std::count(fresh.begin(), fresh.end(), '\n'));
+  head_tail_ = text.substr(text.size() - std::min<size_t>(text.size(), 2));
+  return head_lines_ <= kMostHeadLines;
+}
 
 /// libsoup before 3.4, told of the end between two requests, drops what leads to the connection and
 /// keeps the rest for ever: nobody can close it any more, and trying to crashes.

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <string>
 
 #include "client_stream.h"
 #include "glib_ptr.h"
@@ -82,6 +83,9 @@ class Connection final : private ClientWatcher {
   gint64 since_ = 0;
   gint64 deadline_ = 0;
   gint64 body_bytes_ = 0;
+  unsigned head_lines_ = 0;
+  bool head_is_over_ = false;
+  std::string head_tail_;                 ///< the last two bytes of it that have come
   SoupServerMessage *request_ = nullptr;  ///< in the phases head and body
   MessagePtr last_;                       ///< when idle: the one before, which leads to the stream
   guint timer_ = 0;

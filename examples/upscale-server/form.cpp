@@ -4,13 +4,17 @@
 // libsoup.
 #include "form.h"
 
+#include <algorithm>
+#include <cstddef>
+
 namespace upscale_server {
 namespace {
 
 constexpr size_t kMaxText = 1024 * 1024;  // bytes of one text field, as the reference has it
 constexpr size_t kMaxParts = 1000;
 constexpr size_t kMaxBoundary = 256;
-constexpr size_t kMaxHeaders = 64 * 1024;  // of one part
+constexpr size_t kMaxHeaders = 8 * 1024;  // bytes of one part's
+constexpr ptrdiff_t kMaxHeaderLines = 64;
 
 std::string boundary_of(SoupMessageHeaders *headers) {
   GHashTable *parameters = nullptr;
@@ -69,8 +73,13 @@ void add_part(std::string_view part, Form &form) {
   const size_t end = part.find("\r\n\r\n");
   if (end == std::string_view::npos || end > kMaxHeaders)
     throw FormError("A multipart part has no end of headers.");
+  const std::string_view head = part.substr(0, end + 2);
+  // libsoup's time grows with the square of these.
+  if (std::count(head.begin(), head.end(), '\n') > kMaxHeaderLines ||
+      std::count(head.begin(), head.end(), '\0') > 0)
+    throw FormError("A multipart part has too many headers, or a NUL in them.");
   // soup_headers_parse() skips a first line, which in a message is the request line.
-  const std::string text = "\r\n" + std::string(part.substr(0, end + 2));
+  const std::string text = "\r\n" + std::string(head);
   g_autoptr(SoupMessageHeaders) headers = soup_message_headers_new(SOUP_MESSAGE_HEADERS_MULTIPART);
   g_autofree char *disposition = nullptr;
   g_autoptr(GHashTable) parameters = nullptr;

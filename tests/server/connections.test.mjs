@@ -109,6 +109,40 @@ test('clients that hang up as soon as they have their answer', async () => {
   await waitFor('their descriptors', () => footprint(server).descriptors <= descriptors);
 });
 
+describe('heads that take long to read', () => {
+  const long = {'folded lines': 'X: a' + '\r\n a'.repeat(12000), 'many headers': 'x:y\r\n'.repeat(12000), 'no headers at all': 'x\r\n'.repeat(16000)};
+  for (const [name, lines] of Object.entries(long)) {
+    test(`${name} of a request: the connection is closed`, async () => {
+      await start();
+      for (const before of ['', '\r\n\r\n', 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n']) {
+        const socket = await connect(server);
+        socket.write(`${before}GET /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${lines}\r\n\r\n`);
+        assert.doesNotMatch(await socket.ended, /"version"/);
+      }
+      assert.equal((await request(server, '/health')).status, 200);
+    });
+    test(`${name} of a part: 400`, async () => {
+      await start();
+      for (const most of [60000, 8000]) {
+        const part = `--b\r\nContent-Disposition: form-data; name="z"\r\n${lines.slice(0, most).trimEnd()}\r\n\r\nv\r\n`;
+        const answer = await request(server, '/upscale', {method: 'POST', body: Buffer.from(`${part}--b--\r\n`), headers: {'Content-Type': 'multipart/form-data; boundary=b'}});
+        assert.equal(answer.status, 400);
+        assert.match(answer.json.detail.msg, /multipart part/);
+      }
+    });
+  }
+  test('some headers, folded ones too', async () => {
+    await start();
+    const socket = await connect(server);
+    for (const text of [`GET /version HTTP/1.1\r\nHost: x\r\n${'X: y\r\n z\r\n'.repeat(100)}\r`, '\n', 'GET /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n', '\r\n']) {
+      socket.write(text);
+      await sleep(50);
+    }
+    assert.match(await socket.ended, /"version"[^]*"version"/);
+    assert.equal((await upscale(server, {note: '\n'.repeat(5000), ...good})).status, 200, 'lines of a body do not count');
+  });
+});
+
 describe('a client that sends without end', () => {
   const seconds = (number) => ({args: ['--receive-seconds', String(number)]});
 
