@@ -23,6 +23,25 @@ bool wants_events(SoupServerMessage *message) {
   return accept && soup_header_contains(accept, "text/event-stream");
 }
 
+constexpr uint32_t kMostSide = 65535;  // pixels, of what the element takes
+
+std::optional<Answer> refuse_picture(const std::optional<PictureHeader> &header,
+                                     const Options &options) {
+  if (!header)
+    return http_error(400,
+                      "The image cannot be decoded: it is not a PNG, JPEG, GIF, WebP, BMP or TIFF "
+                      "file, or its header is broken or of a rare kind.");
+  const std::string size = std::to_string(header->width) + "x" + std::to_string(header->height);
+  if (uint64_t(header->width) * header->height > uint64_t(options.max_pixels))
+    return http_error(400, "The image is too large: " + size + " is more than the " +
+                               std::to_string(options.max_pixels) +
+                               " pixels that this server takes.");
+  if (std::max(header->width, header->height) > kMostSide)
+    return http_error(400, "The image is too large: " + size + " has a side of more than " +
+                               std::to_string(kMostSide) + " pixels.");
+  return std::nullopt;
+}
+
 constexpr const char *kStopping = "the server is stopping.";
 constexpr const char *kAllSlotsTaken = "all slots are taken, try again later.";
 
@@ -214,16 +233,8 @@ void UpscaleService::on_body(SoupServerMessage *message) {
     return;
   }
   const auto header = read_picture_header(request.image);
-  if (!header) {
-    respond(message, http_error(400,
-                                "The image cannot be decoded: it is not a PNG, JPEG, GIF, "
-                                "WebP, BMP or TIFF file, or its header is broken."));
-  } else if (uint64_t(header->width) * header->height > uint64_t(options_.max_pixels)) {
-    respond(message,
-            http_error(400, "The image is too large: " + std::to_string(header->width) + "x" +
-                                std::to_string(header->height) + " is more than the " +
-                                std::to_string(options_.max_pixels) +
-                                " pixels that this server takes."));
+  if (const auto refusal = refuse_picture(header, options_)) {
+    respond(message, *refusal);
   } else if (state_ == State::cancelling) {
     respond(message, busy(kStopping));
   } else if (full()) {  // others were quicker while the body was on its way

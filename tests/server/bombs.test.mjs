@@ -93,6 +93,16 @@ describe('TIFF', () => {
   });
 });
 
+describe('sides', () => {
+  for (const [width, height, status] of [[65535, 1, 200], [65536, 1, 400], [1, 65536, 400], [300000, 1, 400]]) {
+    test(`${width}x${height}: ${status}`, async () => {
+      const answer = await send(flatPng(width, height, [0, 0, 0]));
+      assert.equal(answer.status, status);
+      if (status === 400) assert.match(answer.json.detail.msg, /^The image is too large: .* side of more than 65535 pixels\.$/);
+    });
+  }
+});
+
 describe('GIF', () => {
   test('a frame far larger than the screen', async () => {
     const little = (...values) => values.flatMap((value) => [value & 255, value >> 8]);
