@@ -3,6 +3,7 @@
 #include "picture.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -112,11 +113,15 @@ Size bmp_size(std::string_view file) {
 
 Size tiff_size(std::string_view file) {
   const Reader reader(file, file[0] == 'I' ? Order::little : Order::big);
-  constexpr uint32_t image_width = 256, image_length = 257, samples_per_pixel = 277,
-                     tile_width = 322, tile_length = 323;
+  constexpr uint32_t image_width = 256, image_length = 257, compression = 259, strip_offsets = 273,
+                     samples_per_pixel = 277, tile_width = 322, tile_length = 323,
+                     tile_offsets = 324;
   constexpr uint32_t short_type = 3, long_type = 4;
   constexpr uint32_t most_samples = 5;  // CMYK and alpha
   constexpr uint32_t most_tile = 4096;  // a side: the decoder has room for a whole one
+  constexpr uint32_t most_pieces =
+      65536;  // strips or tiles, each of which may be a file of its own
+  constexpr uint32_t usual[] = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946};  // CCITT, LZW, JPEG, deflate
   const size_t directory = reader.number(4, 4);
   const uint32_t entries = reader.number(directory, 2);
   Size size = {0, 0};
@@ -125,13 +130,18 @@ Size tiff_size(std::string_view file) {
     const uint32_t tag = reader.number(entry, 2), type = reader.number(entry + 2, 2);
     const bool is_side = tag == image_width || tag == image_length;
     const bool is_tile = tag == tile_width || tag == tile_length;
-    if (!is_side && !is_tile && tag != samples_per_pixel) continue;
+    if ((tag == strip_offsets || tag == tile_offsets) && reader.number(entry + 4, 4) > most_pieces)
+      return {0, 0};
+    if (!is_side && !is_tile && tag != samples_per_pixel && tag != compression) continue;
     // Decoders take other types, too, which no program writes.
     if ((type != short_type && type != long_type) || reader.number(entry + 4, 4) != 1)
       return {0, 0};
     const uint32_t value = reader.number(entry + 8, type == short_type ? 2 : 4);
     if (tag == samples_per_pixel && value > most_samples) return {0, 0};
     if (is_tile && value > most_tile) return {0, 0};
+    if (tag == compression &&
+        std::find(std::begin(usual), std::end(usual), value) == std::end(usual))
+      return {0, 0};
     // Of a repeated tag any may be the one that the decoder believes.
     if (tag == image_width) size.width = std::max(size.width, value);
     if (tag == image_length) size.height = std::max(size.height, value);

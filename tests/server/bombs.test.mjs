@@ -86,6 +86,16 @@ describe('TIFF', () => {
     const answer = await cheaply(tiff([[256, short, 2, 8 + 65536 * 20000], [257, short, 1, 8]]));
     assert.match(answer.json.detail.msg, /its header is broken/);
   });
+  for (const [name, tag] of [['strips', 273], ['tiles', 324]]) {
+    test(`hundreds of thousands of ${name}`, async () => {
+      const answer = await cheaply(tiff([[256, short, 1, 1], [257, long, 1, 60000], [tag, long, 500000, 8]]));
+      assert.match(answer.json.detail.msg, /its header is broken/);
+    });
+  }
+  test('pieces that are WebP files', async () => {
+    const answer = await cheaply(tiff([[256, short, 1, 4], [257, long, 1, 4], [259, short, 1, 50001]]));
+    assert.match(answer.json.detail.msg, /of a rare kind/);
+  });
   test('huge tiles', async () => {
     const answer = await cheaply(tiff([[256, short, 1, 8], [257, short, 1, 8], [322, long, 1, 16384], [323, long, 1, 16384],
                                        [324, long, 1, 8], [325, long, 1, 16]]));
