@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "common/property.h"
 #include "failure.h"
 #include "text.h"
 
@@ -18,24 +19,8 @@ bool is_set(const Options &options, const std::string &name) {
 }
 
 void set_property(GstElement *upscale, const std::string &name, const std::string &text) {
-  GParamSpec *spec = g_object_class_find_property(G_OBJECT_GET_CLASS(upscale), name.c_str());
-  if (!spec || !(spec->flags & G_PARAM_WRITABLE))
-    throw Failure("the element has no property '" + shown(name) + "' to set");
-  GValue value = G_VALUE_INIT;
-  g_value_init(&value, G_PARAM_SPEC_VALUE_TYPE(spec));
-  bool good = true;
-  if (G_VALUE_HOLDS_STRING(&value)) {
-    good = g_utf8_validate(text.c_str(), gssize(text.size()), nullptr);
-    if (good) g_value_set_string(&value, text.c_str());
-  } else {
-    good = gst_value_deserialize_with_pspec(&value, text.c_str(), spec) &&
-           !g_param_value_validate(spec, &value);
-  }
-  if (good) g_object_set_property(G_OBJECT(upscale), name.c_str(), &value);
-  g_value_unset(&value);
-  if (!good)
-    throw Failure("'" + shown(text) + "' is not a value of the property " + name + ": " +
-                  g_param_spec_get_blurb(spec));
+  if (const auto wrong = livepeer_examples::set_property(upscale, name, text))
+    throw Failure(shown(*wrong));
 }
 
 void load_preset(GstElement *upscale, const std::string &name) {

@@ -1,6 +1,9 @@
 #include "warm_model.h"
 
 #include <stdexcept>
+#include <utility>
+
+#include "common/property.h"
 
 namespace upscale_server {
 namespace {
@@ -33,10 +36,29 @@ void wait_until_ready(GstBus *bus) {
   }
 }
 
+constexpr const char *kNsfw =
+    "what answers say of nsfw comes from it; --no-safety-checker serves without";
+
+/// Properties that are not for --set, and why.
+const std::pair<const char *, const char *> kOwn[] = {
+    {"safety-check", kNsfw},
+    {"safety-action", kNsfw},
+    {"post-messages", kNsfw},
+    {"model", "--model says it"},
+    {"prompt", "requests say it"},
+    {"seed", "requests say it"},
+    {"steps", "requests say it"},
+    {"name", "the server finds the element by it"},
+    {"parent", "it is in the server's pipeline"},
+};
+
 void check_properties(GstElement *upscale, const Options &options) {
   for (const auto &[name, value] : options.properties) {
-    if (!g_object_class_find_property(G_OBJECT_GET_CLASS(upscale), name.c_str()))
-      throw std::runtime_error("--set: the element has no property '" + name + "'");
+    const GParamSpec *spec =
+        g_object_class_find_property(G_OBJECT_GET_CLASS(upscale), name.c_str());
+    for (const auto &[own, reason] : kOwn)
+      if (spec && g_str_equal(spec->name, own))
+        throw std::runtime_error("--set does not take " + name + ": " + reason);
   }
 }
 
@@ -48,7 +70,8 @@ void configure(GstElement *upscale, const Options &options) {
                gboolean(options.safety_checker), nullptr);
   gst_util_set_object_arg(G_OBJECT(upscale), "safety-action", "mark");
   for (const auto &[name, value] : options.properties)
-    gst_util_set_object_arg(G_OBJECT(upscale), name.c_str(), value.c_str());
+    if (const auto wrong = livepeer_examples::set_property(upscale, name, value))
+      throw std::runtime_error("--set: " + *wrong);
 }
 
 WarmModel::WarmModel(const Options &options)

@@ -334,6 +334,20 @@ describe('options and environment', () => {
       assert.match(output, /^livepeer-upscale-server: /m);
     });
   }
+  for (const property of ['post-messages=false', 'safety-check=false', 'safety_check=false', 'safety-action=hide']) {
+    test(`--set ${property} is refused: nsfw would be wrong`, async () => {
+      const {code, output} = await runProgram(['--port', '0', '--set', property], fakeEngine());
+      assert.equal(code, 1);
+      assert.match(output, /^livepeer-upscale-server: --set does not take \S+: .*--no-safety-checker/m);
+    });
+  }
+  for (const property of ['n-threads=abc', 'n-threads=-1', 'temporal=nonsense', 'max-pixels=', 'prompt=x', 'name=x']) {
+    test(`--set ${property} is refused`, async () => {
+      const {code, output} = await runProgram(['--no-safety-checker', '--port', '0', '--set', property], fakeEngine());
+      assert.equal(code, 1);
+      assert.match(output, new RegExp(`^livepeer-upscale-server: --set.* ${property.split('=')[0]}: `, 'm'));
+    });
+  }
   test('--private-metrics without a token is refused', async () => {
     const {code, output} = await runProgram(['--no-safety-checker', '--port', '0', '--private-metrics']);
     assert.equal(code, 1);
