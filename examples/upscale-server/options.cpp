@@ -117,6 +117,10 @@ bool check_bounds(const Options &options) {
   return true;
 }
 
+bool has_blank_ends(const std::string &text) {
+  return !text.empty() && (g_ascii_isspace(text.front()) || g_ascii_isspace(text.back()));
+}
+
 void log_ignored_variables() {
   for (const char *name : {"SFAST", "DEEPCACHE", "SFAST_WARMUP", "SAFETY_CHECKER_DEVICE"}) {
     if (g_getenv(name)) g_message("the environment variable %s has no meaning here", name);
@@ -213,6 +217,10 @@ OptionsResult read_options(int argc, char **argv, Options &options) {
   log_ignored_variables();
   if (options.busy_status != 500 && options.busy_status != 503) {
     fail("--busy-status must be 500 or 503");
+    return OptionsResult::fail;
+  }
+  if (has_blank_ends(options.auth_token)) {
+    fail("AUTH_TOKEN begins or ends with a blank, which no request can send");
     return OptionsResult::fail;
   }
   if (private_metrics && options.auth_token.empty()) {

@@ -348,6 +348,13 @@ describe('options and environment', () => {
       assert.match(output, new RegExp(`^livepeer-upscale-server: --set.* ${property.split('=')[0]}: `, 'm'));
     });
   }
+  for (const token of [' x', 'x ', 'x\n', ' ']) {
+    test(`AUTH_TOKEN ${JSON.stringify(token)} is refused`, async () => {
+      const {code, output} = await runProgram(['--no-safety-checker', '--port', '0'], fakeEngine({AUTH_TOKEN: token}));
+      assert.equal(code, 1);
+      assert.match(output, /^livepeer-upscale-server: AUTH_TOKEN .*blank/m);
+    });
+  }
   test('--private-metrics without a token is refused', async () => {
     const {code, output} = await runProgram(['--no-safety-checker', '--port', '0', '--private-metrics']);
     assert.equal(code, 1);
