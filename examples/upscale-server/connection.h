@@ -46,6 +46,10 @@ class Connection final : private ClientWatcher {
     return is_open() &&
            (phase_ == Phase::head || phase_ == Phase::idle || phase_ == Phase::lingering);
   }
+  /// Whether more than a second is missing of the body that should be there.
+  bool is_behind() const {
+    return is_open() && phase_ == Phase::body && deadline_ < latest_deadline() - G_USEC_PER_SEC;
+  }
   /// What has come of the body of this request, in bytes.
   gint64 body_bytes() const { return body_bytes_; }
   /// When more of the head or body has to be there (monotonic time).

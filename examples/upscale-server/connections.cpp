@@ -160,13 +160,17 @@ void Connections::add(GSocket *socket) {
   Connection::open(server_, socket, patience_, late_, connections_);
 }
 
-/// Closes a connection that has no request, if there is one.
+/// Closes a connection that has no request or, where there is none, whose body is the furthest
+/// behind.
 bool Connections::make_room() {
-  Connection *oldest = nullptr;
+  Connection *oldest = nullptr, *slowest = nullptr;
   for (Connection *connection : *connections_) {
     if (connection->is_spare() && (!oldest || connection->since() < oldest->since()))
       oldest = connection;
+    if (connection->is_behind() && (!slowest || connection->deadline() < slowest->deadline()))
+      slowest = connection;
   }
+  if (!oldest) oldest = slowest;
   if (!oldest) return false;
   metrics_.connections_shed++;
   oldest->close();
