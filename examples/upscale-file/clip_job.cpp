@@ -76,15 +76,10 @@ class ClipJob {
 
   void first_frame() {
     next_frame();
-    if (wake_.signal()) {
-      if (!folder_.resumes()) folder_.remove();
-      throw Interrupted();
-    }
-    if (!pending_) {
-      if (!folder_.resumes()) folder_.remove();
+    if (wake_.signal()) throw Interrupted();
+    if (!pending_)
       throw Failure(options_.start ? "--start lies behind the end of '" + shown(input_.path) + "'"
                                    : "'" + shown(input_.path) + "' has no frames");
-    }
     if (frames_->deinterlaces()) progress_.note("interlaced: fields are made into frames");
   }
 

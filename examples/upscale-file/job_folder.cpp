@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <regex>
+#include <vector>
 
 #include "failure.h"
 #include "input.h"
@@ -16,6 +18,30 @@
 #include "text.h"
 
 namespace upscale_file {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What a job writes, and what a crash leaves of it.
+bool is_ours(const fs::path &file) {
+  static const std::regex names(
+      "job\\.json(\\..{6})?|unfinished|(partial|stream-[0-9]+|[0-9]{6,}\\.fragment)(\\.new)?");
+  std::error_code none;
+  return std::regex_match(file.filename().string(), names) &&
+         fs::symlink_status(file, none).type() == fs::file_type::regular;
+}
+
+std::vector<fs::path> files_in(const std::string &folder) {
+  std::error_code error;
+  std::vector<fs::path> files;
+  for (fs::directory_iterator at(folder, error); !error && at != fs::directory_iterator();
+       at.increment(error))
+    files.push_back(at->path());
+  if (error) throw Failure("'" + shown(folder) + "' cannot be read: " + error.message());
+  return files;
+}
+
+}  // namespace
 
 JobFolder::JobFolder(const std::string &output, const Options &options)
     : output_(output), path_(output + ".part") {
@@ -40,18 +66,28 @@ JobFolder::JobFolder(const std::string &output, const Options &options)
 }
 
 JobFolder::~JobFolder() {
+  // Without a job there is nothing to go on with.
+  if (!g_file_test(job_file().c_str(), G_FILE_TEST_EXISTS)) remove();
   if (lock_ >= 0) close(lock_);
 }
 
 void JobFolder::make() {
   if (g_mkdir_with_parents(path_.c_str(), 0777) != 0)
     throw Failure("'" + shown(path_) + "' cannot be written: " + std::strerror(errno));
-  lock_ = open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (lock_ < 0 || flock(lock_, LOCK_EX | LOCK_NB) != 0)
+  lock_ = open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (lock_ < 0) throw Failure("'" + shown(path_) + "' cannot be used: " + std::strerror(errno));
+  if (flock(lock_, LOCK_EX | LOCK_NB) != 0)
     throw Failure("another process works on '" + shown(path_) + "'");
-  if (!resumes_)
-    for (const auto &entry : std::filesystem::directory_iterator(path_))
-      std::filesystem::remove(entry.path());
+  if (resumes_) return;
+  const std::vector<fs::path> before = files_in(path_);
+  for (const fs::path &file : before)
+    if (!is_ours(file))
+      throw Failure("'" + shown(path_) + "' holds '" + shown(file.filename().string()) +
+                    "', which is no part of a job: move it away");
+  std::error_code error;
+  for (const fs::path &file : before)
+    if (!fs::remove(file, error) && error)
+      throw Failure("'" + shown(file.string()) + "' cannot be removed: " + error.message());
 }
 
 std::string JobFolder::fragment(uint64_t number) const {
@@ -75,8 +111,10 @@ uint64_t JobFolder::complete_fragments(uint64_t frames) const {
 void JobFolder::remove() {
   std::error_code none;
   // Whatever is left without it is no job.
-  std::filesystem::remove(job_file(), none);
-  std::filesystem::remove_all(path_, none);
+  fs::remove(job_file(), none);
+  for (fs::directory_iterator at(path_, none); at != fs::directory_iterator(); at.increment(none))
+    if (is_ours(at->path())) fs::remove(at->path(), none);
+  fs::remove(path_, none);
 }
 
 }  // namespace upscale_file

@@ -13,6 +13,7 @@ class JobFolder {
   /// Makes the folder, or with --resume finds it. Throws Failure where an output or another job is
   /// in the way, or where nothing can be written.
   JobFolder(const std::string &output, const Options &options);
+  /// Removes the folder unless there is a job in it.
   ~JobFolder();
   bool resumes() const { return resumes_; }
   const std::string &path() const { return path_; }
@@ -21,6 +22,7 @@ class JobFolder {
   std::string job_file() const { return path_ + "/job.json"; }
   /// How many fragments of `frames` frames are complete, from the first on.
   uint64_t complete_fragments(uint64_t frames) const;
+  /// Only what is a job's own; anything else stays, and the folder with it.
   void remove();
 
  private:

@@ -84,13 +84,13 @@ int run(Wake &wake, const Options &options) {
   for (const std::string &path : options.inputs) {
     try {
       run_one(wake, options, path, progress);
-    } catch (const Failure &failure) {
-      progress.error(failure.what());
-      status = 1;
     } catch (const Interrupted &) {
       // A frame that is being computed is not waited for.
       std::fflush(nullptr);
       _exit(128 + wake.signal());
+    } catch (const std::exception &failure) {
+      progress.error(failure.what());
+      status = 1;
     }
     if (wake.signal()) return 128 + wake.signal();
   }

@@ -1,12 +1,15 @@
 #include "picture_job.h"
 
+#include <fcntl.h>
 #include <gst/app/app.h>
 #include <gst/video/video.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "common/picture.h"
 #include "element.h"
@@ -78,12 +81,32 @@ SamplePtr first_frame(Wake &wake, const Options &options, const Input &input) {
   throw Interrupted();
 }
 
-/// Removes what was not finished.
-struct Unfinished {
-  std::string path;
-  ~Unfinished() {
-    if (!path.empty()) std::remove(path.c_str());
+/// A new file beside the output, under a name that nothing has; removed unless it is published.
+class Unfinished {
+ public:
+  explicit Unfinished(const std::string &output) : output_(output), path_(output + ".XXXXXX") {
+    file_ = g_mkstemp_full(path_.data(), O_WRONLY | O_CLOEXEC, 0666);
+    if (file_ < 0) fail();
   }
+  ~Unfinished() {
+    if (file_ < 0) return;
+    close(file_);
+    std::remove(path_.c_str());
+  }
+  int file() const { return file_; }
+  void publish() {
+    if (std::rename(path_.c_str(), output_.c_str()) != 0) fail();
+    if (close(std::exchange(file_, -1)) != 0) fail();
+  }
+
+ private:
+  [[noreturn]] void fail() const {
+    throw Failure("'" + shown(output_) + "' cannot be written: " + std::strerror(errno));
+  }
+
+  const std::string output_;
+  std::string path_;
+  int file_ = -1;
 };
 
 }  // namespace
@@ -118,7 +141,7 @@ void run_picture(Wake &wake, const Options &options, const Input &input,
                     "appsrc name=in format=time" + flip +
                         " ! livepeerupscale name=upscale post-messages=true"
                         " ! videoconvertscale method=lanczos ! capsfilter name=fitted ! " +
-                        kind_of(extension)->encoder + " ! filesink name=file async=false",
+                        kind_of(extension)->encoder + " ! fdsink name=file async=false",
                     look);
   const ElementPtr in = pipeline.element("in"), upscale = pipeline.element("upscale");
   configure(upscale.get(), options);
@@ -128,8 +151,8 @@ void run_picture(Wake &wake, const Options &options, const Input &input,
   const CapsPtr fitted(gst_caps_new_simple("video/x-raw", "width", G_TYPE_INT, size.width, "height",
                                            G_TYPE_INT, size.height, nullptr));
   g_object_set(pipeline.element("fitted").get(), "caps", fitted.get(), nullptr);
-  Unfinished unfinished{output + ".part"};
-  g_object_set(pipeline.element("file").get(), "location", unfinished.path.c_str(), nullptr);
+  Unfinished unfinished(output);
+  g_object_set(pipeline.element("file").get(), "fd", unfinished.file(), nullptr);
   pipeline.set_state(GST_STATE_PLAYING);
   gst_app_src_push_sample(GST_APP_SRC(in.get()), frame.get());
   gst_app_src_end_of_stream(GST_APP_SRC(in.get()));
@@ -142,9 +165,7 @@ void run_picture(Wake &wake, const Options &options, const Input &input,
   }
   pipeline.check();  // what fails ends its stream, too
   pipeline.set_state(GST_STATE_READY);
-  if (std::rename(unfinished.path.c_str(), output.c_str()) != 0)
-    throw Failure("'" + shown(output) + "' cannot be written: " + std::strerror(errno));
-  unfinished.path.clear();
+  unfinished.publish();
   progress.done(output, seed_of(upscale.get()));
 }
 

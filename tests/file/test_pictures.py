@@ -66,7 +66,7 @@ class Pictures(Case):
                 self.assertEqual((made["codec_name"], made["width"], made["height"]), (codec, 120, 80))
                 self.check("out." + extension, COLOUR, 3)
         self.assertIn("is a picture", self.refuse("in.png", "out.mkv"))
-        self.assertEqual(sorted(name for name in os.listdir(self.folder) if "part" in name), [])
+        self.assertEqual(len(os.listdir(self.folder)), 5)
 
     def test_turned_by_exif(self):
         # Red above blue, as orientation 6 stores it: turned a quarter to the left.
@@ -107,13 +107,23 @@ class Pictures(Case):
         self.assertEqual(process.returncode, 130)
         self.assertEqual([name for name in os.listdir(self.folder) if "slow" in name], [])
 
+    def test_what_lies_beside_the_output_is_kept(self):
+        self.picture("in.png")
+        os.symlink("in.png", self.path("out.png.part"))
+        with open(self.path("in.png"), "rb") as file:
+            before = file.read()
+        self.upscale("in.png", "out.png")
+        self.assertTrue(os.path.islink(self.path("out.png.part")))
+        with open(self.path("in.png"), "rb") as file:
+            self.assertEqual(file.read(), before)
+
     def test_damaged(self):
         self.picture("in.png", "+noise", "Random", size=(300, 200))
         os.truncate(self.path("in.png"), 2000)
         self.assertIn("cannot be decoded", self.refuse("in.png", "out.png"))
         self.assertFalse(os.path.exists(self.path("out.png")))
         self.picture("good.png")
-        self.assertIn("for writing", self.refuse("good.png", "/proc/out.png"))
+        self.assertIn("cannot be written", self.refuse("good.png", "/proc/out.png"))
         self.assertIn("ran away", self.refuse("good.png", "out.png", FAKE_UPSCALE="failed"))
 
 

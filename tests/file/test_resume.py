@@ -193,6 +193,18 @@ class Resume(Case):
         self.assertIn("cannot be", self.refuse("in.mkv", "file/out.mkv"))
         self.assertIn("cannot be", self.refuse("in.mkv", "/proc/out.mkv"))
 
+    def test_a_folder_of_the_users_own_is_kept(self):
+        os.mkdir(self.path("out.mkv.part"))
+        with open(self.path("out.mkv.part/diary.txt"), "wb"):
+            pass
+        for option in ((), ("--overwrite",)):
+            self.assertIn("'diary.txt'", self.refuse(*option, *OPTIONS))
+            self.assertEqual(os.listdir(self.path("out.mkv.part")), ["diary.txt"])
+        self.refuse("--prompt", "x", "--steps", "many", "in.mkv", "other.mkv")
+        self.assertFalse(os.path.exists(self.path("other.mkv.part")))
+        os.symlink("out.mkv.part", self.path("linked.mkv.part"))
+        self.assertIn("cannot be used", self.refuse("--overwrite", "in.mkv", "linked.mkv"))
+
     def test_two_at_once(self):
         self.started(*OPTIONS)
         self.assertIn("another process", self.refuse("--overwrite", *OPTIONS))
