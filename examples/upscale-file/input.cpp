@@ -168,16 +168,22 @@ std::string turn_of(int exif_orientation) {
   return exif_orientation >= 0 && exif_orientation <= 8 ? directions[size_t(exif_orientation)] : "";
 }
 
+Kind kind_of_file(const std::string &path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+    throw Failure("'" + shown(path) + "' is " +
+                  (S_ISDIR(info.st_mode) ? "a folder, not a file"
+                                         : "a pipe or device, which cannot be read: give a file"));
+  std::array<char, 32> bytes;
+  if (!begins_as_picture(head_of(path, bytes))) return Kind::clip;
+  return picture_frames(path) > 1 ? Kind::animation : Kind::picture;
+}
+
 Input inspect(const std::string &path) {
   Input input;
   input.path = path;
-  if (g_file_test(path.c_str(), G_FILE_TEST_IS_DIR))
-    throw Failure("'" + shown(path) + "' is a folder, not a file");
-  std::array<char, 32> bytes;
-  if (begins_as_picture(head_of(path, bytes)))
-    input.kind = picture_frames(path) > 1 ? Kind::animation : Kind::picture;
-  else
-    discover(input);
+  input.kind = kind_of_file(path);
+  if (input.kind == Kind::clip) discover(input);
   return input;
 }
 

@@ -20,6 +20,8 @@ struct Input {
   TocPtr chapters;        ///< may be null
 };
 
+/// By its first bytes. Throws Failure where it is no file, or cannot be read.
+Kind kind_of_file(const std::string &path);
 /// Throws Failure with what is wrong: no such file, no picture in it, or a plugin that is missing,
 /// by its Debian package.
 Input inspect(const std::string &path);

@@ -119,8 +119,9 @@ class Inputs(Case):
             file.write("words\n" * 100)
         ffmpeg("-f", "lavfi", "-i", "sine=440", "-t", "1", self.path("sound.mp3"), cwd=self.folder)
         os.mkdir(self.path("folder"))
+        os.mkfifo(self.path("pipe.mkv"))
         for name, words in (("empty.mp4", "is empty"), ("noise.mp4", "is not a picture or clip"),
-                            ("text.txt", "is not a picture or clip"), ("sound.mp3", "no picture in it"), ("folder", "is a folder"),
+                            ("text.txt", "is not a picture or clip"), ("sound.mp3", "no picture in it"), ("folder", "is a folder"), ("pipe.mkv", "a pipe"),
                             ("nothing.mp4", "No such file")):
             with self.subTest(name):
                 self.assertIn(words, self.refuse(name, "out.mkv"))
