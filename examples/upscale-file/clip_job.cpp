@@ -115,9 +115,15 @@ class ClipJob {
     const uint64_t done =
         job_.fragment_frames ? folder_.complete_fragments(job_.fragment_frames) : 0;
     const uint64_t frames = done * job_.fragment_frames;
-    for (uint64_t i = 0; i < frames && pending_; i++) next_frame();
+    uint64_t skipped = 0;
+    for (; skipped < frames && pending_; skipped++) next_frame();
     if (wake_.signal()) throw Interrupted();
+    if (skipped < frames)
+      throw Failure(std::to_string(frames) +
+                    " frames are done already, which is more than --frames or --duration allow");
     for (; fragment_ < done; fragment_++) finished_.push_back(folder_.fragment(fragment_));
+    if (options_.resume && !folder_.resumes())
+      progress_.note("there is nothing to resume: it is begun");
     if (folder_.resumes()) progress_.note(std::to_string(frames) + " frames are done already");
     progress_.expect(frames, expected_frames());
   }

@@ -43,9 +43,13 @@ std::vector<fs::path> files_in(const std::string &folder) {
 
 }  // namespace
 
+bool is_unfinished(const std::string &output) {
+  return g_file_test((output + ".part/job.json").c_str(), G_FILE_TEST_EXISTS);
+}
+
 JobFolder::JobFolder(const std::string &output, const Options &options)
     : output_(output), path_(output + ".part") {
-  const bool there = g_file_test(job_file().c_str(), G_FILE_TEST_EXISTS);
+  const bool there = is_unfinished(output);
   const bool output_there = g_file_test(output.c_str(), G_FILE_TEST_EXISTS);
   if (options.resume && there) {
     const Job job = read_job(job_file());

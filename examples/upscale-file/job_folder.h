@@ -7,6 +7,9 @@
 
 namespace upscale_file {
 
+/// Whether an interrupted job lies beside the output.
+bool is_unfinished(const std::string &output);
+
 /// The folder beside an output in which its unfinished job lies. There is one job in it at a time.
 class JobFolder {
  public:

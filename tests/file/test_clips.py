@@ -229,6 +229,11 @@ class Clips(Case):
         self.assertEqual(os.listdir(self.path("new/folder")), ["a-x4.mkv"])
         self.refuse("a.mkv", "b.png", "c.mkv", status=2)
         self.assertIn("is an input, too", self.refuse("--overwrite", "b.png", "./b.png"))
+        os.symlink("out", self.path("linked"))
+        self.assertIn("is an input, too", self.refuse("--overwrite", "out/b-x4.png", "linked/b-x4.png"))
+        for option in ((), ("--overwrite",)):
+            self.assertIn("both become", self.refuse(*option, "b.png", "out/../b.png", "other/"))
+            self.assertFalse(os.path.exists(self.path("other")))
 
     def test_what_is_told(self):
         self.clip("in.mkv", "-c:v", "libx264", sound=False, seconds=1)

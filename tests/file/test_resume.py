@@ -159,6 +159,21 @@ class Resume(Case):
         self.assertEqual(len(times(self.path("out.mkv"))), 2)
         self.assertIn("is an input, too", self.refuse("--overwrite", "in.mkv", "in.mkv"))
 
+    def test_fewer_frames_than_are_done(self):
+        self.started(*OPTIONS, fragments=2).kill()
+        for option, value in (("--frames", "5"), ("--duration", "0.2")):
+            self.assertIn("0 frames are done already", self.refuse("--resume", "--seed", "7", option, value, *OPTIONS))
+            self.assertGreaterEqual(len(self.fragments()), 2)
+        self.assertIn("frames are done already\n", self.upscale("--resume", "--seed", "7", *OPTIONS))
+        self.assertEqual(len(times(self.path("out.mkv"))), FRAMES)
+
+    def test_several_inputs_go_on(self):
+        self.clip("b.mkv", sound=False, seconds=0.2)
+        self.assertIn("nothing to resume", self.upscale("--resume", "b.mkv", "out/"))
+        said = self.upscale("--resume", "b.mkv", "in.mkv", "out/")
+        self.assertIn("b-x4.mkv' is complete", said)
+        self.assertEqual(sorted(os.listdir(self.path("out"))), ["b-x4.mkv", "in-x4.mkv"])
+
     def test_an_input_that_was_cut_off(self):
         size = os.path.getsize(self.path("in.mkv"))
         os.truncate(self.path("in.mkv"), size // 3)
