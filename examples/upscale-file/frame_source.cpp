@@ -3,6 +3,7 @@
 #include <gst/app/app.h>
 #include <gst/video/video.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "animation.h"
@@ -75,7 +76,7 @@ class DecodedFrames : public FrameSource {
   }
 
   bool ended() const override { return range_.is_over() || (all_pulled() && !held_); }
-  uint64_t position() const override { return position_; }
+  uint64_t position() const override { return end_; }
   bool deinterlaces() const override { return deinterlaces_; }
 
  private:
@@ -137,6 +138,11 @@ class DecodedFrames : public FrameSource {
     if (!GST_CLOCK_TIME_IS_VALID(time)) time = position_;
     const GstClockTime duration = GST_BUFFER_DURATION(buffer);
     position_ = time + (GST_CLOCK_TIME_IS_VALID(duration) ? duration : frame_duration(sample));
+    // An input says its length from zero on, even where it begins later.
+    const GstClockTime late = GST_BUFFER_PTS_IS_VALID(buffer)
+                                  ? GST_BUFFER_PTS(buffer) - std::min(GST_BUFFER_PTS(buffer), time)
+                                  : 0;
+    end_ = position_ + late;
     return time;
   }
 
@@ -154,7 +160,7 @@ class DecodedFrames : public FrameSource {
   ElementPtr out_;
   SamplePtr held_;  ///< decoded, until the next one is
   std::atomic<bool> linked_{false}, deinterlaces_{false};
-  GstClockTime position_ = 0;
+  GstClockTime position_ = 0, end_ = 0;
 };
 
 class AnimatedFrames : public FrameSource {

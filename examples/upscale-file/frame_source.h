@@ -18,7 +18,7 @@ class FrameSource {
   /// A frame, or null where none is there yet or all have been taken. Throws Failure.
   virtual SamplePtr next() = 0;
   virtual bool ended() const = 0;
-  /// Where the last frame that was decoded ended, in the input's own time.
+  /// Where the last frame that was decoded ended, counted from the zero of the input's timestamps.
   virtual uint64_t position() const = 0;
   /// Whether fields are being made into frames.
   virtual bool deinterlaces() const { return false; }

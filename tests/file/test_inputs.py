@@ -74,6 +74,12 @@ class Inputs(Case):
         self.upscale("in.mp4")
         self.assertEqual([one["codec_type"] for one in streams(self.path("in-x4.mkv"))], ["video"])
 
+    def test_a_clip_that_begins_late(self):
+        self.clip("plain.mp4", "-c:v", "libx264", "-c:a", "aac")
+        ffmpeg("-itsoffset", "2", "-i", self.path("plain.mp4"), "-c", "copy", "-copyts", self.path("in.mkv"), cwd=self.folder)
+        self.upscale("in.mkv")
+        self.assertEqual(len(times(self.path("in-x4.mkv"))), 25)
+
     def test_interlaced(self):
         self.clip("in.mpg", "-vf", "tinterlace=4,fieldorder=tff", "-c:v", "mpeg2video", "-flags", "+ilme+ildct", "-r", "25", rate=50)
         said = self.upscale("in.mpg")
