@@ -246,6 +246,9 @@ class ClipJob {
     if (!file_.has_begun()) begin_file();
     add_finished();
     file_.finish(whole);
+    if (whole && file_.silence() >= GST_SECOND)
+      progress_.note("the sound that could be read ends " + clock_text(file_.silence()) +
+                     " before the pictures");
     // Known before it has its name, so that --resume knows it at any moment.
     job_.partial_output = file_fingerprint(file_.unfinished());
     write_job(folder_.job_file(), job_);

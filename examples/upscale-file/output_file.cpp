@@ -2,6 +2,7 @@
 
 #include <gst/app/app.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -23,6 +24,7 @@ struct OutputFile::Stream {
   TagsPtr tags;
   std::string pad;
   GstClockTime pushed = 0;
+  bool sound = false;
   bool ended = false;
 };
 
@@ -67,6 +69,8 @@ void OutputFile::begin(std::vector<CopiedStream> copied, const GstTagList *tags,
 void OutputFile::add(Stream &stream, GstCaps *caps) {
   GstElement *source = gst_element_factory_make("appsrc", nullptr);
   stream.source.reset(GST_ELEMENT(gst_object_ref_sink(source)));
+  stream.sound =
+      g_str_has_prefix(gst_structure_get_name(gst_caps_get_structure(caps, 0)), "audio/");
   gst_bin_add(GST_BIN(pipeline_->bin()), GST_ELEMENT(gst_object_ref(source)));
   g_object_set(source, "format", GST_FORMAT_TIME, "caps", caps, "max-bytes", guint64(0), nullptr);
   const ElementPtr mux = pipeline_->element("mux");
@@ -155,6 +159,16 @@ void OutputFile::finish(bool whole) {
     if (stream->tags) tags.push_back(stream->tags.get());
   if (g_str_has_prefix(container_.muxer, "matroska") || g_str_has_prefix(container_.muxer, "webm"))
     unquote_matroska_tags(unfinished_, tags);
+}
+
+uint64_t OutputFile::silence() const {
+  bool any = false;
+  GstClockTime end = 0;
+  for (const auto &stream : streams_) {
+    any = any || stream->sound;
+    if (stream->sound) end = std::max(end, stream->pushed);
+  }
+  return any && end < time_ ? time_ - end : 0;
 }
 
 void OutputFile::publish() {

@@ -24,6 +24,8 @@ class OutputFile {
   void append(const std::string &fragment);
   /// Closes the file. `whole`: with all sound there is, else as far as the pictures.
   void finish(bool whole);
+  /// Nanoseconds by which the sound ends before the pictures; 0 where there is none.
+  uint64_t silence() const;
   const std::string &unfinished() const { return unfinished_; }
   /// Gives the closed file its name.
   void publish();

@@ -125,6 +125,14 @@ class Clips(Case):
             given, made = times(self.path("in.mp4"), stream), times(self.path("in-x4.mkv"), stream)
             self.assertAlmostEqual(given[-1], made[-1], delta=0.001)
 
+    def test_sound_that_ends_early_is_told(self):
+        self.clip("four.mp4", "-c:v", "libx264", "-c:a", "aac", seconds=4)
+        self.assertNotIn("before the pictures", self.upscale("four.mp4"))
+        ffmpeg("-ss", "1.5", "-i", self.path("four.mp4"), "-c", "copy", self.path("cut.mp4"), cwd=self.folder)
+        said = self.upscale("cut.mp4")
+        gap = times(self.path("cut-x4.mkv"))[-1] - times(self.path("cut-x4.mkv"), "a:0")[-1]
+        self.assertEqual("before the pictures" in said, gap >= 1, said)
+
     def test_depth_and_colours(self):
         light = ("hdr-opt=1:repeat-headers=1:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:log-level=none:"
                  "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1000,400")
