@@ -19,7 +19,8 @@ GstVideoInfo info_of(GstCaps *frame) {
 
 int rounded(double side, bool even) {
   const int step = even ? 2 : 1;
-  return std::max(int(std::lround(side / step)) * step, 16);
+  // Video encoders refuse less than 16.
+  return std::max(int(std::lround(side / step)) * step, even ? 16 : 1);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <gst/video/video.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
@@ -146,6 +147,10 @@ void run_picture(Wake &wake, const Options &options, const Input &input,
   const ElementPtr in = pipeline.element("in"), upscale = pipeline.element("upscale");
   configure(upscale.get(), options);
   OutputSize size = output_size(caps, options, false);
+  if (extension == "webp") {  // its encoder refuses less
+    size.width = std::max(size.width, 16);
+    size.height = std::max(size.height, 16);
+  }
   if (turn.find_first_of('9') == 0 || turn.find('-') != std::string::npos)
     std::swap(size.width, size.height);
   const CapsPtr fitted(gst_caps_new_simple("video/x-raw", "width", G_TYPE_INT, size.width, "height",

@@ -95,6 +95,15 @@ class Pictures(Case):
                 made = streams(self.path("out.png"))[0]
                 self.assertEqual((made["width"], made["height"]), size)
 
+    def test_small_ones(self):
+        for size in ((1, 1), (3, 5)):
+            self.picture("in.png", size=size)
+            for extension in ("png", "jpg", "webp"):
+                self.upscale("--overwrite", "in.png", "out." + extension)
+                made = streams(self.path("out." + extension))[0]
+                least = 16 if extension == "webp" else 1
+                self.assertEqual((made["width"], made["height"]), tuple(max(4 * side, least) for side in size))
+
     def test_existing_and_interrupted(self):
         self.picture("in.png")
         self.upscale("in.png")
