@@ -31,10 +31,10 @@ std::vector<int64_t> without_kernel(std::vector<int64_t> shape) {
 }
 
 /// Reads a tensor of a file into `target`, piece by piece along the first axis where types or
-/// orders differ; `inspect` sees each piece as it is stored, and in its place.
+/// orders differ, through `scratch`; `inspect` sees each piece as it is stored, and in its place.
 template <typename Inspect>
 void read_in_pieces(const WeightsFile &file, const TensorEntry &entry, torch::Tensor target,
-                    Inspect &&inspect) {
+                    torch::Tensor &scratch, Inspect &&inspect) {
   if (entry.bytes == 0) return;
   if (target.dim() == 0) target = target.unsqueeze(0);
   const auto type = torch_dtype(entry.dtype);
@@ -44,7 +44,11 @@ void read_in_pieces(const WeightsFile &file, const TensorEntry &entry, torch::Te
   const int64_t rows_at_once = std::clamp<int64_t>(int64_t(piece_bytes / row_bytes), 1, rows);
   auto sizes = target.sizes().vec();
   sizes[0] = rows_at_once;
-  const auto buffer = in_place ? torch::Tensor() : torch::empty(sizes, type);
+  const auto needed = int64_t(std::max(size_t(rows_at_once) * row_bytes, piece_bytes));
+  if (!in_place && (!scratch.defined() || scratch.numel() < needed))
+    scratch = torch::empty({needed}, torch::kByte);
+  const auto buffer =
+      in_place ? torch::Tensor() : torch::from_blob(scratch.data_ptr(), sizes, type);
   for (int64_t row = 0; row < rows; row += rows_at_once) {
     const int64_t count = std::min(rows_at_once, rows - row);
     const auto part = target.narrow(0, row, count);
@@ -147,7 +151,7 @@ torch::Tensor WeightSource::convert(const std::string &name, const WeightsFile &
       torch::empty(shape, torch::dtype(dtype).device(options_.device),
                    channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
   bool finite = true, fits = true;
-  read_in_pieces(file, entry, target,
+  read_in_pieces(file, entry, target, scratch_,
                  [&](const void *data, size_t bytes, const torch::Tensor &part) {
                    finite = finite && all_finite(entry.dtype, data, bytes);
                    // Values beyond 65504 become infinite in float16.
@@ -193,7 +197,8 @@ void WeightSource::finish() {
 
 torch::Tensor read_tensor(const WeightsFile &file, const TensorEntry &entry) {
   const auto target = torch::empty(entry.shape, torch_dtype(entry.dtype));
-  read_in_pieces(file, entry, target, [](const void *, size_t, const torch::Tensor &) {});
+  torch::Tensor unused;  // read in place
+  read_in_pieces(file, entry, target, unused, [](const void *, size_t, const torch::Tensor &) {});
   return target;
 }
 

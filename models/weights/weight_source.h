@@ -73,6 +73,9 @@ class WeightSource : public ParameterSource {
   std::set<std::string> used_;
   std::vector<std::string> complaints_;
   WeightOptions options_;
+  /// What is read on the way to another type or order. One for all tensors: freed between them, it
+  /// would leave holes in the heap that no tensor fits.
+  torch::Tensor scratch_;
 };
 
 /// A tensor of a file as it is stored, on the CPU. Throws Error{open_read}, also for types that
