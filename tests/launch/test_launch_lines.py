@@ -42,16 +42,15 @@ def describe(pattern):
     paths = sorted(glob.glob(pattern))
     assert paths, f"there is no {pattern}"
     for path in paths:
-        line = (f"-v filesrc location={path} ! decodebin name=d "
-                "d. ! video/x-raw ! identity name=probe silent=false ! fakesink")
-        # Every pad is linked: GStreamer 1.22's multiqueue may wait for ever for one that is not.
-        if "audio" in run("gst-discoverer-1.0", "-t", str(TIMEOUT), path):
-            line += " d. ! audio/x-raw ! identity name=hear silent=false ! fakesink"
-        log = launch(line)
+        log = launch(f"-v filesrc location={path} ! decodebin name=d "
+                     "d. ! video/x-raw ! identity name=probe silent=false ! fakesink")
         size, times = picture_size(log), presentation_times(log)
         assert times, f"no picture came out of {path}:\n{log}"
         pts += times
-        sound += presentation_times(log, "hear")
+        if "audio" in run("gst-discoverer-1.0", "-t", str(TIMEOUT), path):
+            sound += presentation_times(launch(
+                f"-v filesrc location={path} ! decodebin name=d "
+                "d. ! audio/x-raw ! identity name=probe silent=false ! fakesink"))
     return size, [t - pts[0] for t in pts], [t - pts[0] for t in sound]
 
 
@@ -62,8 +61,8 @@ def picture_size(log):
     return "x".join(caps.groups())
 
 
-def presentation_times(log, probe="probe"):
-    times = re.findall(probe + r":sink\).*?pts: (?:(\d+):(\d+):([\d.]+)|none)", log)
+def presentation_times(log):
+    times = re.findall(r"probe:sink\).*?pts: (?:(\d+):(\d+):([\d.]+)|none)", log)
     return [round(1000 * (3600 * int(h or 0) + 60 * int(m or 0) + float(s or 0))) for h, m, s in times]
 
 
