@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cstring>
+
+#include "io/weights_file.h"
 
 namespace livepeer {
 namespace {
@@ -56,19 +57,6 @@ void to_numbers(const float *in, size_t count, const Samples &samples, uint16_t 
   }
 }
 
-/// By the bits, of which an exponent of ones says that a number is none: what compilers turn into
-/// vector instructions.
-bool all_finite(const float *numbers, size_t count) {
-  constexpr int32_t infinity = 0x7f800000;
-  int32_t largest = 0;
-  for (size_t i = 0; i < count; i++) {
-    int32_t bits;
-    std::memcpy(&bits, numbers + i, sizeof(bits));
-    largest = std::max(largest, bits & 0x7fffffff);
-  }
-  return largest < infinity;
-}
-
 /// `numbers` of `width` pixels, [3, factor, factor] for each, as `factor` rows of RGB.
 template <int factor, typename T>
 void write_rows(const T *numbers, int64_t width, const FramePart &frame, int x, int y) {
@@ -116,7 +104,7 @@ bool write(const torch::Tensor &image, const FramePart &frame, int x, int y) {
     std::vector<T> line(size_t(channels * width));
     for (int64_t row = begin; row < end; row++) {
       const float *numbers = in + row * stride;
-      if (!all_finite(numbers, line.size())) finite = false;
+      if (!all_finite(Dtype::f32, numbers, line.size() * sizeof(float))) finite = false;
       to_numbers(numbers, line.size(), frame.samples, line.data());
       if (factor == 1)
         write_rows<1>(line.data(), width, frame, x, y + int(row));

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "io/complaints.h"
 #include "io/file_list.h"
 #include "io/lora_names.h"
 
@@ -115,11 +116,6 @@ void put(LoraLayer &layer, LoraPart part, const TensorEntry &entry) {
   }
 }
 
-bool is_floating(const TensorEntry &entry) {
-  return entry.dtype == Dtype::f16 || entry.dtype == Dtype::bf16 || entry.dtype == Dtype::f32 ||
-         entry.dtype == Dtype::f64;
-}
-
 int64_t count_of(const TensorEntry &entry) { return int64_t(entry.bytes / size_of(entry.dtype)); }
 
 /// Of all but the first two sides.
@@ -140,7 +136,7 @@ std::string misfit(const LoraLayer &layer, const std::vector<int64_t> &shape) {
   if (!layer.down || !layer.up) return "lacks its other half";
   const auto &down = layer.down->shape, &up = layer.up->shape;
   for (const auto *part : {&layer.down, &layer.up, &layer.mid, &layer.magnitude})
-    if (*part && !is_floating(**part))
+    if (*part && !is_floating((*part)->dtype))
       return std::string("has type ") + name_of((*part)->dtype) +
              ", expected F16, BF16, F32 or F64";
   if (!is_matrix(down) || !is_matrix(up))
@@ -226,18 +222,10 @@ class Collector {
 
   LoraSet finish() {
     if (complaints_.empty()) return std::move(set_);
-    constexpr size_t shown = 5;
-    std::string list, all;
-    for (size_t i = 0; i < complaints_.size(); ++i) {
-      if (i < shown) list += (i ? "; " : "") + complaints_[i];
-      all += complaints_[i] + "\n";
-    }
-    if (complaints_.size() > shown)
-      list += "; and " + std::to_string(complaints_.size() - shown) + " more (see the details)";
     throw Error(ErrorKind::open_read,
-                "The LoRA does not fit the model " + model_.path() + ": " + list +
-                    ". Take one that was trained for this model.",
-                all);
+                "The LoRA does not fit the model " + model_.path() + ": " +
+                    in_a_sentence(complaints_) + ". Take one that was trained for this model.",
+                in_lines(complaints_));
   }
 
  private:

@@ -31,6 +31,7 @@ enum class Dtype {
 };
 size_t size_of(Dtype dtype);       ///< bytes of one element
 const char *name_of(Dtype dtype);  ///< as in a safetensors header: "F32", "BF16", ...
+bool is_floating(Dtype dtype);     ///< F16, BF16, F32 or F64
 /// False where there is no type of this name.
 bool dtype_named(const std::string &name, Dtype &dtype);
 /// False where `bytes` of floating-point elements (aligned or not) hold a NaN or an infinity; true

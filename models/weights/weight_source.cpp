@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "io/complaints.h"
 #include "io/safetensors.h"
 #include "runtime/error.h"
 #include "runtime/log.h"
@@ -19,10 +20,6 @@ constexpr std::pair<Dtype, torch::Dtype> dtype_pairs[] = {
     {Dtype::i32, torch::kInt},      {Dtype::f32, torch::kFloat}, {Dtype::i64, torch::kLong},
     {Dtype::f64, torch::kDouble},
 };
-
-bool is_floating(Dtype dtype) {
-  return dtype == Dtype::f16 || dtype == Dtype::bf16 || dtype == Dtype::f32 || dtype == Dtype::f64;
-}
 
 /// [n, m, 1, 1] and [n, m] hold the same weights.
 std::vector<int64_t> without_kernel(std::vector<int64_t> shape) {
@@ -178,18 +175,11 @@ std::string WeightSource::origin() const {
 
 void WeightSource::finish() {
   if (!complaints_.empty()) {
-    constexpr size_t shown = 5;
-    std::string list, all;
-    for (size_t i = 0; i < complaints_.size(); ++i) {
-      if (i < shown) list += (i ? "; " : "") + complaints_[i];
-      all += complaints_[i] + "\n";
-    }
-    if (complaints_.size() > shown)
-      list += "; and " + std::to_string(complaints_.size() - shown) + " more (see the details)";
     throw Error(ErrorKind::open_read,
-                "Weights file " + origin() + " does not fit the model's configuration: " + list +
+                "Weights file " + origin() +
+                    " does not fit the model's configuration: " + in_a_sentence(complaints_) +
                     ". Fetch the snapshot again, or correct its config.json.",
-                origin() + ":\n" + all);
+                origin() + ":\n" + in_lines(complaints_));
   }
   for (const std::string &name : unused())
     log(LogLevel::debug, origin() + ": tensor " + name + " is not used by this model");
