@@ -47,10 +47,6 @@ std::string default_name(const Options &options, const std::string &input, Kind 
   return options.output.empty() && !std::strchr(input.c_str(), '/') ? name : full;
 }
 
-bool is_folder(const std::string &path) {
-  return g_str_has_suffix(path.c_str(), "/") || g_file_test(path.c_str(), G_FILE_TEST_IS_DIR);
-}
-
 /// Whatever way leads to it.
 void check_not_an_input(const Options &options, const std::string &output) {
   struct stat to, from;

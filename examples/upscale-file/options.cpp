@@ -103,10 +103,6 @@ bool read_times(const Words &words, Options &options) {
   return true;
 }
 
-bool is_folder(const std::string &path) {
-  return g_str_has_suffix(path.c_str(), "/") || g_file_test(path.c_str(), G_FILE_TEST_IS_DIR);
-}
-
 bool read_files(const Words &words, Options &options) {
   for (char **file = words.files; file && *file; file++) options.inputs.emplace_back(*file);
   if (options.inputs.empty()) return fail("an input is missing");
@@ -120,6 +116,10 @@ bool read_files(const Words &words, Options &options) {
 }
 
 }  // namespace
+
+bool is_folder(const std::string &path) {
+  return g_str_has_suffix(path.c_str(), "/") || g_file_test(path.c_str(), G_FILE_TEST_IS_DIR);
+}
 
 OptionsResult read_options(int argc, char **argv, Options &options) {
   Words words;

@@ -28,4 +28,7 @@ enum class OptionsResult { run, quit, fail };
 /// Says on standard error what is wrong.
 OptionsResult read_options(int argc, char **argv, Options &options);
 
+/// Whether a name is that of a folder: there is one, or it ends in a slash.
+bool is_folder(const std::string &path);
+
 }  // namespace upscale_file
