@@ -85,15 +85,7 @@ POINT(G10_H3_a_bad_lora_is_a_warning_and_the_old_one_stays) {
 
 POINT(G10_H1_a_bad_lora_at_the_start_is_an_error) {
   engine->on_check = [] { throw Error(ErrorKind::settings, "The weight is no number", "a@x"); };
-  GstElement *element = element_new("lora=a@x");
-  GstBus *bus = gst_bus_new();
-  gst_element_set_bus(element, bus);
-  fail_unless(gst_element_set_state(element, GST_STATE_PAUSED) == GST_STATE_CHANGE_FAILURE);
-  expect_error(bus, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS);
-  gst_element_set_state(element, GST_STATE_NULL);
-  gst_element_set_bus(element, nullptr);
-  gst_object_unref(bus);
-  gst_object_unref(element);
+  expect_no_start("lora=a@x", GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS);
 }
 
 POINT(G10_G7_ready_keeps_the_model_with_the_lora_that_was_in_use) {

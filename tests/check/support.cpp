@@ -183,6 +183,18 @@ void expect_error(GstBus *bus, GQuark domain, gint code) {
   gst_message_unref(message);
 }
 
+void expect_no_start(const std::string &properties, GQuark domain, gint code) {
+  GstElement *element = element_new(properties);
+  GstBus *bus = gst_bus_new();
+  gst_element_set_bus(element, bus);
+  fail_unless(gst_element_set_state(element, GST_STATE_PAUSED) == GST_STATE_CHANGE_FAILURE);
+  expect_error(bus, domain, code);
+  gst_element_set_state(element, GST_STATE_NULL);
+  gst_element_set_bus(element, nullptr);
+  gst_object_unref(bus);
+  gst_object_unref(element);
+}
+
 BusHarness::BusHarness(const std::string &caps, const std::string &properties)
     : h(harness_new("", properties)), bus(gst_bus_new()) {
   gst_element_set_bus(h->element, bus);

@@ -65,6 +65,8 @@ void play_since_ten_seconds(GstHarness *h);
 GstMessage *wait_message(GstBus *bus, GstMessageType type);
 /// Expects an error on the bus now, in this domain and code, with both texts; frees it.
 void expect_error(GstBus *bus, GQuark domain, gint code);
+/// Expects an element with these properties not to start, for such an error.
+void expect_no_start(const std::string &properties, GQuark domain, gint code);
 /// A harness whose element has a bus, for tests that expect messages.
 struct BusHarness {
   explicit BusHarness(const std::string &caps, const std::string &properties = {});
